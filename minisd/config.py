@@ -1,0 +1,25 @@
+"""Read and write the config.json beside each part's weights, in diffusers' own format."""
+
+import json
+from dataclasses import asdict, fields
+from pathlib import Path
+
+
+def read_config(config_class, path):
+    """Build `config_class` from a config.json: keys it lacks keep their defaults, others are ignored.
+
+    Lists become tuples, so that a config can be compared and hashed.
+    Raises ValueError where the file is no JSON object.
+    """
+    try:
+        stored = json.loads(Path(path).read_text(encoding="utf-8"))
+        stored = {key: tuple(v) if isinstance(v, list) else v for key, v in stored.items()}
+    except (json.JSONDecodeError, UnicodeDecodeError, AttributeError) as error:
+        raise ValueError(f"{path} should hold one JSON object, but it does not: {error}") from None
+    known = {field.name for field in fields(config_class)}
+    return config_class(**{key: value for key, value in stored.items() if key in known})
+
+
+def config_dict(config, **extra):
+    """Return `config` as a dict ready for config.json; `extra` names its class to other programs."""
+    return {**extra, **asdict(config)}

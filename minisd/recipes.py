@@ -1,0 +1,102 @@
+"""How each size is trained: its recipe, its fresh parts, and minutes turned into steps."""
+
+import time
+from dataclasses import dataclass
+
+import torch
+
+from .sizes import SIZES
+from .text_encoder import CLIPTextModel
+from .training import TrainingState, denoising_loss, fastest_dtype, fit, vae_loss
+from .unet import UNet2DConditionModel
+from .vae import AutoencoderKL
+
+BLOCK = 4096  # scenes drawn at once
+STARTING = 30  # seconds that a run takes to draw and encode its pictures
+LOOKING = 0.05  # share of the time that scores, sample pictures and saving take
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How long and how fast to train a size; the defaults are those of `shapes32`."""
+
+    pictures: int = 12 * BLOCK
+    captions_per_picture: int = 4
+    batch_size: int = 64
+    vae_steps: int = 2000  # with --steps, at most this many; with --minutes, a share of the time
+    vae_share: float = 0.25
+    vae_learning_rate: float = 2e-3
+    kl_weight: float = 1e-6
+    learning_rate: float = 1.5e-3
+    caption_dropout: float = 0.1
+    num_milestones: int = 12  # scores and sample pictures that a run makes
+    score_prompts: int = 140  # of the held-out lists, one picture each
+
+
+RECIPES = {
+    "tiny": Recipe(
+        pictures=BLOCK // 8, batch_size=8, vae_steps=20, num_milestones=2, score_prompts=7
+    ),
+    "shapes32": Recipe(),
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What was decided when the run began; a resumed run must keep to it."""
+
+    preset: str
+    seed: int
+    vae_steps: int
+    unet_steps: int
+    dtype: str  # of the products inside the networks
+
+
+def new_vae(preset, device):
+    """Return a fresh VAE of a size, ready to train."""
+    vae = AutoencoderKL(SIZES[preset].vae).to(device)
+    return TrainingState({"vae": vae}, RECIPES[preset].vae_learning_rate, ema_decay=0.99)
+
+
+def new_denoiser(preset, text_config, device):
+    """Return a fresh UNet and text encoder of a size, ready to train."""
+    parts = {
+        "unet": UNet2DConditionModel(SIZES[preset].unet).to(device),
+        "text_encoder": CLIPTextModel(text_config).to(device),
+    }
+    return TrainingState(parts, RECIPES[preset].learning_rate)
+
+
+def make_plan(preset, minutes, steps, seed, device):
+    """Decide on the number of steps; `minutes` by timing a few steps of each part here and now."""
+    recipe, size, dtype = RECIPES[preset], SIZES[preset], fastest_dtype(device)
+    name = str(dtype).removeprefix("torch.")
+    if steps is not None:
+        return Plan(preset, seed, min(steps, recipe.vae_steps), steps, name)
+    B, vae = recipe.batch_size, size.vae
+    side = vae.sample_size // vae.downscale
+    images = torch.zeros(B, 3, vae.sample_size, vae.sample_size, device=device)
+    latents = torch.zeros(B, vae.latent_channels, side, side, device=device)
+    ids = torch.zeros(B, size.text.max_position_embeddings, device=device).long()
+
+    state = new_vae(preset, device)
+    part = state.modules["vae"]
+    per_vae_step = time_steps(state, lambda _: vae_loss(part, images, 0.0, None), dtype)
+
+    state, schedule = new_denoiser(preset, size.text, device), size.schedule.to(device)
+    parts = state.modules["unet"], state.modules["text_encoder"], schedule
+    per_step = time_steps(state, lambda _: denoising_loss(*parts, latents, ids, None), dtype)
+
+    seconds = (60 * minutes - STARTING) * (1 - LOOKING)
+    vae_steps = max(1, int(seconds * recipe.vae_share / per_vae_step))
+    unet_steps = max(1, int(seconds * (1 - recipe.vae_share) / per_step))
+    return Plan(preset, seed, vae_steps, unet_steps, name)
+
+
+def time_steps(state, compute_loss, dtype, num_steps=10):
+    """Seconds per step of training, after a warm-up. The state is spoiled."""
+    for step in fit(state, compute_loss, num_steps + 2, dtype):
+        if step.number == 2:
+            start = time.perf_counter()
+    step.loss.item()
+    return (time.perf_counter() - start) / num_steps

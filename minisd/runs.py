@@ -1,0 +1,249 @@
+"""A training run in a folder: tokenizer, then VAE, then text encoder and UNet on cached latents.
+
+The run can be stopped at any step and resumed: it then ends where an unbroken run would have.
+"""
+
+import csv
+import dataclasses
+import json
+import signal
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from . import plot, world
+from .checkpoint import load_module, load_state, save_module, save_state, writing
+from .evaluate import quick_scores
+from .pipeline import TextToImagePipeline, from_uint8
+from .recipes import BLOCK, RECIPES, Plan, make_plan, new_denoiser, new_vae
+from .sizes import SIZES
+from .tokenizer import CLIPTokenizer
+from .training import denoising_loss, drop_captions, fit, step_generator, vae_loss
+from .vae import AutoencoderKL, VAEConfig
+
+READ_EVERY = 25  # steps between two looks at the loss: each look waits for the GPU
+SAMPLE_PROMPTS = (
+    "a large red heart",
+    "two green rings",
+    "a small yellow square on a black background",
+    "three blue crosses",
+    "a large purple circle left of a small orange triangle",
+    "a cyan square above a pink heart",
+    "a green circle and a red cross",
+    "four pink rings on a white background",
+)
+
+
+class Run:
+    """One training run: its folder, its plan, its data, and where it stands."""
+
+    def __init__(self, preset, out, minutes, steps, seed, resume, device):
+        if preset not in RECIPES:
+            raise ValueError(f"unknown preset {preset!r}; known: {', '.join(RECIPES)}")
+        self.out, self.device = Path(out), torch.device(device)
+        self.size, self.recipe = SIZES[preset], RECIPES[preset]
+        self.history = {"minutes": 0.0, "losses": [], "scores": []}
+        plan_file = self.out / "plan.json"
+        if plan_file.exists() and not resume:
+            raise ValueError(
+                f"{self.out} holds a run already: add --resume, or choose another --out"
+            )
+        if resume and not plan_file.exists():
+            raise ValueError(f"{self.out} holds no run to resume: start it without --resume")
+        if resume:
+            self.plan = Plan(**json.loads(plan_file.read_text()))
+            if (preset, seed) != (self.plan.preset, self.plan.seed):
+                raise ValueError(
+                    f"{self.out} was begun with --preset {self.plan.preset} --seed "
+                    f"{self.plan.seed}: resume it with the same"
+                )
+        else:
+            self.plan = make_plan(preset, minutes, steps, seed, self.device)
+            with writing(plan_file) as path:
+                path.write_text(json.dumps(dataclasses.asdict(self.plan), indent=2) + "\n")
+        self.dtype = getattr(torch, self.plan.dtype)
+        torch.manual_seed(self.plan.seed)  # initial weights
+        self.scenes = training_scenes(self.recipe.pictures, self.plan.seed)
+        self.images = world.render(self.scenes, self.size.image_size)  # (N, H, W, 3) uint8
+        self.started = time.perf_counter()
+
+    def minutes(self):
+        """Minutes trained so far, over all sessions."""
+        return self.history["minutes"] + (time.perf_counter() - self.started) / 60
+
+    def train_part(self, name, state, compute_loss, num_steps, on_milestone):
+        """Train one part to `num_steps`, saving the run now and then and when asked to stop."""
+        file = self.out / f"{name}.pt"
+        if file.exists():
+            saved = load_state(file, self.device)
+            state.load_state_dict(saved["state"])
+            self.history = saved["history"]
+            self.started = time.perf_counter()
+
+        def save():
+            history = self.history | {"minutes": self.minutes()}
+            save_state(file, {"state": state.state_dict(), "history": history})
+
+        every = max(1, num_steps // self.recipe.num_milestones)
+        unread = []
+        bar = tqdm(total=num_steps, initial=state.step, desc=name, unit="step", disable=None)
+        with bar, stop_signals() as asked_to_stop:
+            for step in fit(state, compute_loss, num_steps, self.dtype):
+                unread.append(step.loss)
+                done = step.number == num_steps
+                # A milestone just before the end would only repeat the last one.
+                milestone = step.number % every == 0 and num_steps - step.number >= every // 2
+                milestone |= done
+                if step.number % READ_EVERY == 0 or milestone or asked_to_stop:
+                    loss = torch.stack(unread).mean().item()
+                    unread.clear()
+                    if loss != loss or loss in (float("inf"), -float("inf")):
+                        raise ValueError(
+                            f"the loss of {name} is {loss} at step {step.number}: the last good "
+                            f"state is kept in {file}; --resume goes on from there"
+                        )
+                    self.history["losses"].append([name, step.number, loss])
+                    bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
+                bar.update()
+                if milestone:
+                    on_milestone(state, step.number)
+                if milestone or asked_to_stop:
+                    save()
+                if asked_to_stop and not done:
+                    raise KeyboardInterrupt
+
+    def train_tokenizer(self):
+        """Learn the pieces of words from the first captions."""
+        folder = self.out / "tokenizer"
+        if not (folder / "vocab.json").exists():
+            generator = torch.Generator().manual_seed(self.plan.seed)
+            captions = world.captions(self.scenes[: 2 * BLOCK], generator)
+            captions.append(" ".join(world.vocabulary()))  # rare words too
+            length = self.size.text.max_position_embeddings
+            CLIPTokenizer.train(captions, model_max_length=length).save_pretrained(folder)
+        return CLIPTokenizer.from_pretrained(folder)
+
+    def train_vae(self):
+        """Train the autoencoder, then measure the scale of its latents."""
+        folder = self.out / "vae"
+        if not (folder / "config.json").exists():
+            state = new_vae(self.plan.preset, self.device)
+            vae = state.modules["vae"]
+
+            def compute_loss(step):
+                generator = step_generator(self.plan.seed, step, self.device)
+                rows = torch.randint(len(self.images), (self.recipe.batch_size,),
+                                     generator=generator, device=self.device)  # fmt: skip
+                images = from_uint8(self.images[rows.cpu()]).to(self.device)
+                return vae_loss(vae, images, self.recipe.kl_weight, generator)
+
+            self.train_part("vae", state, compute_loss, self.plan.vae_steps, lambda *_: None)
+            vae = state.averages["vae"]
+            means = self.encode(vae, self.images[:BLOCK])
+            scale = 1 / means.std().item()  # measured, not magic: unit variance for the UNet
+            vae.config = dataclasses.replace(vae.config, scaling_factor=scale)
+            save_module(vae, folder)
+        return load_module(AutoencoderKL, VAEConfig, folder, self.device)
+
+    @torch.no_grad()
+    def encode(self, vae, images):
+        """Encode pictures to unscaled means. uint8 (N, H, W, 3) -> (N, c, h, w) on the device"""
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            parts = [
+                vae.encode(from_uint8(batch).to(self.device)).mean.float()
+                for batch in images.split(256)
+            ]
+        return torch.cat(parts)
+
+    def train_denoiser(self, tokenizer, vae):
+        """Train text encoder and UNet on latents and captions that are prepared once."""
+        text_config = dataclasses.replace(self.size.text, vocab_size=len(tokenizer))
+        state = new_denoiser(self.plan.preset, text_config, self.device)
+        unet, text_encoder = state.modules["unet"], state.modules["text_encoder"]
+        schedule = self.size.schedule.to(self.device)
+        latents = self.encode(vae, self.images) * vae.config.scaling_factor  # (N, c, h, w)
+        generator = torch.Generator().manual_seed(self.plan.seed)
+        token_ids = torch.stack(
+            [
+                tokenizer(world.captions(self.scenes, generator))
+                for _ in range(self.recipe.captions_per_picture)
+            ],
+            dim=1,
+        ).to(self.device)  # (N, captions, S)
+        empty_ids = tokenizer([""])[0].to(self.device)  # (S,)
+
+        def compute_loss(step):
+            generator = step_generator(self.plan.seed, step, self.device)
+            draw = {"generator": generator, "device": self.device}
+            rows = torch.randint(len(latents), (self.recipe.batch_size,), **draw)
+            which = torch.randint(token_ids.shape[1], rows.shape, **draw)
+            ids = drop_captions(
+                token_ids[rows, which], empty_ids, self.recipe.caption_dropout, generator
+            )
+            return denoising_loss(unet, text_encoder, schedule, latents[rows], ids, generator)
+
+        def pipeline(state):
+            parts = state.averages["unet"], vae, state.averages["text_encoder"]
+            return TextToImagePipeline(*parts, tokenizer, schedule)
+
+        def milestone(state, step):
+            self.look(pipeline(state), step)
+
+        self.train_part("unet", state, compute_loss, self.plan.unet_steps, milestone)
+        pipeline(state).save_pretrained(self.out / "model")
+
+    def look(self, pipe, step):
+        """Score the model so far, draw its pictures and the curves."""
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            scores = quick_scores(pipe, prompts=self.recipe.score_prompts, split="held_out")
+            noise = torch.Generator().manual_seed(0)
+            images = pipe(SAMPLE_PROMPTS, generator=noise)
+        self.history["scores"].append({"minute": self.minutes(), "step": step} | scores)
+        plot.image_grid(images, SAMPLE_PROMPTS, 4).savefig(self.out / f"samples-{step:06d}.png")
+        with writing(self.out / "scores.csv") as path, open(path, "w", newline="") as file:
+            writer = csv.DictWriter(file, [*self.history["scores"][0]])
+            writer.writeheader()
+            for row in self.history["scores"]:
+                writer.writerow({key: round(value, 4) for key, value in row.items()})
+        _, steps, losses = zip(*(row for row in self.history["losses"] if row[0] == "unet"))
+        plot.loss_curve(steps, losses, "UNet").savefig(self.out / "loss.png")
+
+
+def train(preset, out, *, minutes=None, steps=None, seed=0, resume=False, device="cpu"):
+    """Train every part from nothing into the folder `out`; see the module's first lines.
+
+    Give `minutes` (all parts together, turned into a stored number of steps) or UNet `steps`.
+    Raises KeyboardInterrupt after saving when stopped by Ctrl-C or SIGTERM; `resume` goes on.
+    """
+    run = Run(preset, out, minutes, steps, seed, resume, device)
+    tokenizer = run.train_tokenizer()
+    vae = run.train_vae()
+    run.train_denoiser(tokenizer, vae)
+    return run.out / "model"
+
+
+def training_scenes(n, seed):
+    """Draw the scenes that a run with this seed trains on; the first block comes first."""
+    generator = torch.Generator().manual_seed(seed)
+    blocks = [
+        world.sample_scenes(min(BLOCK, n - start), generator, "seen")
+        for start in range(0, n, BLOCK)
+    ]
+    fields = [field.name for field in dataclasses.fields(world.Scenes)]
+    return world.Scenes(*(torch.cat([getattr(b, name) for b in blocks]) for name in fields))
+
+
+@contextmanager
+def stop_signals():
+    """Yield a list that fills when Ctrl-C or SIGTERM asks to stop: the step is finished first."""
+    asked = []
+    names = (signal.SIGINT, signal.SIGTERM)
+    before = {name: signal.signal(name, lambda *_: asked.append(True)) for name in names}
+    try:
+        yield asked
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)

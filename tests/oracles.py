@@ -1,0 +1,21 @@
+"""Shared by the parity tests: the yardstick, and models whose every weight is random."""
+
+import torch
+
+
+def relative_error(ours, theirs):
+    """max|a - b| / max|b|"""
+    return ((ours - theirs).abs().max() / theirs.abs().max()).item()
+
+
+def randomize(module, seed=0):
+    """Give every weight a random value: default initialization hides errors (biases are 0)."""
+    generator = torch.Generator().manual_seed(seed)
+    for name, weight in sorted(module.state_dict().items()):
+        if not weight.is_floating_point():
+            continue
+        noise = torch.randn(weight.shape, generator=generator)
+        scale = 0.3 if weight.dim() == 1 else weight[0].numel() ** -0.5
+        is_norm_scale = "norm" in name and name.endswith("weight")
+        weight.copy_(noise * scale + (1.0 if is_norm_scale else 0.0))
+    return module.eval()

@@ -1,0 +1,134 @@
+"""Every part equals diffusers' or transformers', with the same random weights, to 1e-5."""
+
+import json
+from pathlib import Path
+
+import diffusers
+import pytest
+import torch
+import transformers
+from oracles import randomize, relative_error
+
+from minisd.sizes import SIZES
+from minisd.text_encoder import CLIPTextModel, TextConfig
+from minisd.unet import UNet2DConditionModel, UNetConfig
+from minisd.vae import AutoencoderKL, VAEConfig
+
+CROSS, PLAIN = ("CrossAttnDownBlock2D", "CrossAttnUpBlock2D"), ("DownBlock2D", "UpBlock2D")
+
+UNETS = {
+    "two levels": UNetConfig(
+        block_out_channels=(32, 64),
+        down_block_types=(CROSS[0], PLAIN[0]),
+        up_block_types=(PLAIN[1], CROSS[1]),
+        layers_per_block=1,
+        cross_attention_dim=32,
+    ),
+    "linear projection, heads per level": UNetConfig(
+        block_out_channels=(32, 64),
+        down_block_types=(CROSS[0], PLAIN[0]),
+        up_block_types=(PLAIN[1], CROSS[1]),
+        layers_per_block=1,
+        cross_attention_dim=32,
+        attention_head_dim=(4, 8),
+        use_linear_projection=True,
+    ),
+    "four levels as in SD 1.5": UNetConfig(
+        block_out_channels=(32, 64, 64, 64), cross_attention_dim=48
+    ),
+    "tiny": SIZES["tiny"].unet,
+    "shapes32": SIZES["shapes32"].unet,
+}
+
+
+@pytest.mark.parametrize("name", UNETS)
+@pytest.mark.parametrize("scale", [1.0, 0.003], ids=["usual", "faint"])  # faint shows a wrong eps
+def test_unet_equals_diffusers(name, scale):
+    config = UNETS[name]
+    theirs = randomize(diffusers.UNet2DConditionModel.from_config(config.to_dict()))
+    ours = UNet2DConditionModel(config).eval()
+    ours.load_state_dict(theirs.state_dict(), strict=True)
+    latents = scale * torch.randn(2, config.in_channels, 8, 16)
+    timesteps = torch.tensor([3, 801])
+    context = scale * torch.randn(2, 7, config.cross_attention_dim)
+    with torch.no_grad():
+        expected = theirs(latents, timesteps, context).sample
+        assert relative_error(ours(latents, timesteps, context), expected) <= 1e-5
+
+
+def test_unet_takes_latents_that_do_not_halve_evenly():
+    config = UNETS["four levels as in SD 1.5"]
+    theirs = randomize(diffusers.UNet2DConditionModel.from_config(config.to_dict()))
+    ours = UNet2DConditionModel(config).eval()
+    ours.load_state_dict(theirs.state_dict())
+    latents, context = torch.randn(1, 4, 12, 9), torch.randn(1, 5, 48)
+    with torch.no_grad():
+        expected = theirs(latents, 500, context).sample
+        assert relative_error(ours(latents, 500, context), expected) <= 1e-5
+
+
+VAES = {
+    "two levels": VAEConfig(block_out_channels=(32, 64), sample_size=16),
+    "tiny": SIZES["tiny"].vae,
+    "shapes32": SIZES["shapes32"].vae,
+}
+
+
+@pytest.mark.parametrize("name", VAES)
+@pytest.mark.parametrize("scale", [1.0, 0.003], ids=["usual", "faint"])
+def test_vae_equals_diffusers(name, scale):
+    config = VAES[name]
+    theirs = randomize(diffusers.AutoencoderKL.from_config(config.to_dict()))
+    ours = AutoencoderKL(config).eval()
+    ours.load_state_dict(theirs.state_dict(), strict=True)
+    images = scale * torch.randn(2, 3, 16, 24)
+    latents = scale * torch.randn(2, config.latent_channels, 4, 6)
+    with torch.no_grad():
+        expected = theirs.encode(images).latent_dist
+        posterior = ours.encode(images)
+        assert relative_error(posterior.mean, expected.mean) <= 1e-5
+        assert relative_error(posterior.logvar, expected.logvar) <= 1e-5
+        assert relative_error(ours.decode(latents), theirs.decode(latents).sample) <= 1e-5
+        torch.testing.assert_close(posterior.kl(), expected.kl())
+
+
+TEXTS = {
+    "quick_gelu": TextConfig(99, 24, 32, 64, 2, 4),
+    "gelu": TextConfig(99, 24, 32, 64, 2, 4, hidden_act="gelu"),
+    "shapes32": SIZES["shapes32"].text,
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("scale", [1.0, 0.003], ids=["usual", "faint"])
+def test_text_encoder_equals_transformers(name, scale):
+    config = TEXTS[name]
+    theirs = transformers.CLIPTextModel(transformers.CLIPTextConfig(**config.to_dict()))
+    randomize(theirs)
+    theirs.embeddings.token_embedding.weight.data *= scale
+    theirs.embeddings.position_embedding.weight.data *= scale
+    ours = CLIPTextModel(config).eval()
+    ours.load_state_dict(theirs.state_dict(), strict=True)
+    ids = torch.randint(0, 90, (3, 17))
+    with torch.no_grad():
+        expected = theirs(ids).last_hidden_state
+        assert relative_error(ours(ids), expected) <= 1e-5
+
+
+REAL = {
+    "unet": (UNet2DConditionModel, 686, 859_520_964),
+    "vae": (AutoencoderKL, 248, 83_653_863),
+    "text": (CLIPTextModel, 196, 123_060_480),
+}
+
+
+@pytest.mark.parametrize("part", REAL)
+def test_full_size_has_the_real_keys_and_shapes(part):
+    model_class, num_keys, num_parameters = REAL[part]
+    with torch.device("meta"):
+        model = model_class(getattr(SIZES["sd15"], part))
+    shapes = {key: list(value.shape) for key, value in model.state_dict().items()}
+    real = json.loads((Path(__file__).parent / "sd15_keys.json").read_text())[part]
+    assert shapes == real
+    assert len(real) == num_keys
+    assert sum(p.numel() for p in model.parameters()) == num_parameters

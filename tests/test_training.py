@@ -1,0 +1,276 @@
+"""Training: the loop, its averages, resuming, and that it learns."""
+
+import csv
+import json
+import os
+import signal
+import threading
+
+import pytest
+import torch
+from torch import nn
+
+from minisd import recipes, runs
+from minisd.checkpoint import load_state
+from minisd.pipeline import TextToImagePipeline
+from minisd.runs import train, training_scenes
+from minisd.schedule import NoiseSchedule
+from minisd.training import (
+    TrainingState,
+    denoising_loss,
+    drop_captions,
+    fit,
+    learning_rate_factor,
+    step_generator,
+    vae_loss,
+)
+from minisd.world import contains_held_out, sample_scenes
+
+
+def quadratic(state):
+    """A loss whose batch is a function of the step alone."""
+    layer = state.modules["layer"]
+
+    def compute_loss(step):
+        x = torch.randn(8, 3, generator=step_generator(0, step, "cpu"))
+        return (layer(x) - x.flip(1)).square().mean()
+
+    return compute_loss
+
+
+def linear_state():
+    torch.manual_seed(0)
+    return TrainingState({"layer": nn.Linear(3, 3)}, learning_rate=0.1)
+
+
+def run_steps(state, num_steps, stop=None):
+    losses = []
+    for step in fit(state, quadratic(state), num_steps):
+        losses.append(step.loss.item())
+        if step.number == stop:
+            break
+    return losses
+
+
+def test_fit_learns():
+    losses = run_steps(linear_state(), 200)
+    assert losses[-1] < 0.01 * losses[0]
+
+
+def test_a_resumed_fit_equals_an_unbroken_one_bit_for_bit():
+    whole, first, second = linear_state(), linear_state(), linear_state()
+    losses = run_steps(whole, 60)
+    begun = run_steps(first, 60, stop=23)
+    second.load_state_dict(first.state_dict())
+    assert begun + run_steps(second, 60) == losses
+    for part in ("modules", "averages"):
+        ours, theirs = getattr(second, part).state_dict(), getattr(whole, part).state_dict()
+        assert all(torch.equal(ours[name], theirs[name]) for name in theirs), part
+
+
+@pytest.mark.parametrize("lost", ["optimizer", "averages"])
+def test_the_resume_test_notices_what_is_lost(lost):
+    whole, first, second = linear_state(), linear_state(), linear_state()
+    run_steps(whole, 60)
+    run_steps(first, 60, stop=23)
+    second.load_state_dict(first.state_dict() | {lost: linear_state().state_dict()[lost]})
+    run_steps(second, 60)
+    assert not torch.equal(second.averages["layer"].weight, whole.averages["layer"].weight)
+
+
+def test_averages_are_exponential_moving_averages():
+    state = linear_state()
+    expected = state.modules["layer"].weight.detach().clone()
+    for step in fit(state, quadratic(state), 30):
+        decay = min(state.ema_decay, (1 + step.number) / (10 + step.number))
+        expected = decay * expected + (1 - decay) * state.modules["layer"].weight.detach()
+    torch.testing.assert_close(state.averages["layer"].weight, expected)
+    assert not state.averages["layer"].weight.requires_grad
+
+
+def test_learning_rate_rises_then_falls():
+    factors = [learning_rate_factor(step, 1000) for step in range(1000)]
+    assert max(factors) == pytest.approx(1.0, abs=0.02)
+    assert factors.index(max(factors)) in range(95, 105)
+    assert factors[-1] == pytest.approx(0.02, abs=1e-3)
+    assert factors[0] < 0.02
+
+
+def test_step_generators_differ_by_seed_and_step():
+    draws = {
+        torch.rand(1, generator=step_generator(seed, step, "cpu")).item()
+        for seed in range(5)
+        for step in range(20)
+    }
+    assert len(draws) == 100
+
+
+class Spy(nn.Module):
+    """Answers with what it is told to; remembers what it saw."""
+
+    def __init__(self, answer):
+        super().__init__()
+        self.answer = answer
+
+    def forward(self, latents, timesteps, context):
+        self.seen = latents, timesteps, context
+        return self.answer(latents, timesteps)
+
+
+@pytest.mark.parametrize("kind", ["epsilon", "v_prediction"])
+def test_denoising_loss_is_zero_for_a_model_that_knows(kind):
+    schedule = NoiseSchedule(prediction_type=kind)
+    latents = torch.randn(64, 4, 3, 5)
+    ab = schedule.alphas_cumprod
+
+    def oracle(noisy, t):
+        a = ab[t].reshape(-1, 1, 1, 1)
+        noise = (noisy - a.sqrt() * latents) / (1 - a).sqrt()
+        return noise if kind == "epsilon" else a.sqrt() * noise - (1 - a).sqrt() * latents
+
+    spy = Spy(oracle)
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.zeros(64, 7).long()
+    loss = denoising_loss(spy, lambda ids: ids, schedule, latents, ids, generator)
+    assert loss < 1e-9
+    assert spy.seen[1].unique().numel() > 40  # each picture has its own noise level
+    zero = denoising_loss(Spy(lambda x, t: 0 * x), lambda i: i, schedule, latents, ids, generator)
+    assert 0.7 < zero < 1.3  # unit variance in, unit variance asked for
+
+
+def test_vae_loss_counts_error_and_kl():
+    class FakeVAE:
+        def encode(self, images):
+            from minisd.vae import DiagonalGaussian
+
+            mean = torch.full((2, 4, 2, 2), 2.0)
+            return DiagonalGaussian(mean, torch.full_like(mean, -30.0))
+
+        def decode(self, latents):
+            return torch.full((2, 3, 8, 8), 0.5)
+
+    images = torch.zeros(2, 3, 8, 8)
+    loss = vae_loss(FakeVAE(), images, 0.1, None)
+    kl_per_number = 0.5 * (4 + 0 - 1 + 30)
+    assert loss.item() == pytest.approx(0.25 + 0.1 * kl_per_number, rel=1e-4)
+
+
+def test_captions_are_dropped_at_the_asked_rate():
+    ids, empty = torch.ones(10_000, 5).long(), torch.zeros(5).long()
+    dropped = drop_captions(ids, empty, 0.1, torch.Generator().manual_seed(0))
+    share = (dropped == 0).all(dim=1).float().mean()
+    assert 0.09 < share < 0.11
+    assert ((dropped == 0).all(dim=1) | (dropped == 1).all(dim=1)).all()
+
+
+def test_no_training_scene_is_held_out_and_the_first_block_is_the_worlds():
+    scenes = training_scenes(10_000, seed=3)
+    assert len(scenes) == 10_000
+    assert not contains_held_out(scenes).any()
+    first = sample_scenes(runs.BLOCK, torch.Generator().manual_seed(3), "seen")
+    assert torch.equal(scenes.x[: runs.BLOCK], first.x)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    out = tmp_path_factory.mktemp("run") / "a"
+    train("tiny", out, steps=24)
+    return out
+
+
+def weights(out):
+    pipe = TextToImagePipeline.from_pretrained(out / "model")
+    parts = (pipe.unet, pipe.vae, pipe.text_encoder)
+    return [tensor for part in parts for tensor in part.state_dict().values()]
+
+
+def test_a_run_writes_model_scores_samples_and_curve(finished):
+    rows = list(csv.DictReader((finished / "scores.csv").open()))
+    assert " ".join(rows[0]) == "minute step count color size shape binding relation overall"
+    assert [int(row["step"]) for row in rows] == [12, 24]
+    assert (finished / "samples-000024.png").stat().st_size > 1000
+    assert (finished / "loss.png").stat().st_size > 1000
+    assert weights(finished)
+
+
+def test_latents_have_unit_variance_by_the_measured_scale(finished):
+    pipe = TextToImagePipeline.from_pretrained(finished / "model")
+    from minisd.pipeline import from_uint8
+    from minisd.world import render
+
+    latents = pipe.encode(from_uint8(render(training_scenes(256, 0), 32)))
+    assert latents.std().item() == pytest.approx(1.0, abs=0.05)
+    assert pipe.vae.config.scaling_factor != 0.18215
+
+
+@pytest.mark.parametrize("part", ["vae", "unet"])
+def test_a_stopped_run_resumes_to_the_same_weights(finished, tmp_path, monkeypatch, part):
+    """SIGTERM in the middle of a part: the step is finished, the state saved; then --resume."""
+    out = tmp_path / "b"
+    real_fit, main = runs.fit, threading.main_thread()
+
+    def fit_and_stop(state, *rest):
+        for step in real_fit(state, *rest):
+            if part in state.modules and step.number == 7:
+                assert threading.current_thread() is main
+                os.kill(os.getpid(), signal.SIGTERM)
+            yield step
+
+    monkeypatch.setattr(runs, "fit", fit_and_stop)
+    with pytest.raises(KeyboardInterrupt):
+        train("tiny", out, steps=24)
+    assert load_state(out / f"{part}.pt")["state"]["step"] in (7, 8)
+    monkeypatch.setattr(runs, "fit", real_fit)
+    train("tiny", out, steps=24, resume=True)
+    assert all(torch.equal(a, b) for a, b in zip(weights(out), weights(finished), strict=True))
+
+
+def test_minutes_become_a_stored_number_of_steps(tmp_path, monkeypatch):
+    monkeypatch.setattr(recipes, "time_steps", lambda *args: 0.01)
+
+    class EnoughError(Exception):
+        pass
+
+    def stop(self):
+        raise EnoughError
+
+    monkeypatch.setattr(runs.Run, "train_vae", stop)
+    with pytest.raises(EnoughError):
+        train("tiny", tmp_path / "c", minutes=2)
+    plan = json.loads((tmp_path / "c" / "plan.json").read_text())
+    seconds = 0.01 * (plan["vae_steps"] + plan["unet_steps"])
+    assert 60 < seconds < 120
+    assert (
+        runs.Run("tiny", tmp_path / "c", 9, None, 0, True, "cpu").plan.unet_steps
+        == (plan["unet_steps"])
+    )
+
+
+def test_bad_runs_are_refused_in_one_sentence(finished, tmp_path):
+    with pytest.raises(ValueError, match="unknown preset 'huge'; known: tiny"):
+        train("huge", tmp_path / "d", steps=1)
+    with pytest.raises(ValueError, match="add --resume"):
+        train("tiny", finished, steps=1)
+    with pytest.raises(ValueError, match="holds no run to resume"):
+        train("tiny", tmp_path / "d", steps=1, resume=True)
+    with pytest.raises(ValueError, match="begun with --preset tiny --seed 0"):
+        train("tiny", finished, steps=1, seed=1, resume=True)
+    assert not (tmp_path / "d").exists()
+
+
+def test_a_loss_that_is_not_a_number_ends_the_run_and_keeps_the_last_good_state(
+    tmp_path, monkeypatch
+):
+    real = runs.denoising_loss
+    calls = []
+
+    def poisoned(*args):
+        calls.append(1)
+        return real(*args) * (float("nan") if len(calls) > 14 else 1)
+
+    monkeypatch.setattr(runs, "denoising_loss", poisoned)
+    with pytest.raises(ValueError, match="loss of unet is nan at step"):
+        train("tiny", tmp_path / "e", steps=24)
+    saved = load_state(tmp_path / "e" / "unet.pt")["state"]
+    assert saved["step"] == 12
+    assert all(t.isfinite().all() for t in saved["modules"].values())
