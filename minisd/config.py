@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def read_config(config_class, path):
-    """Build `config_class` from a config.json: keys it lacks keep their defaults, others are ignored.
+    """Build `config_class` from a config.json: absent keys keep defaults, unknown ones are ignored.
 
     Lists become tuples, so that a config can be compared and hashed.
     Raises ValueError where the file is no JSON object.
@@ -21,5 +21,5 @@ def read_config(config_class, path):
 
 
 def config_dict(config, **extra):
-    """Return `config` as a dict ready for config.json; `extra` names its class to other programs."""
+    """Return `config` as a dict for config.json; `extra` names its class to other programs."""
     return {**extra, **asdict(config)}

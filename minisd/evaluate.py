@@ -50,33 +50,35 @@ def evaluate(
     settings = {"seed": seed, "steps": steps, "guidance": guidance, "sampler": sampler}
     lists = {split: choose_prompts(fixed_prompts(split), prompts) for split in SPLITS}
     generator = torch.Generator().manual_seed(seed)
-    scores, generated, true, fresh, ceilings = {}, [], [], [], []
-    for split in SPLITS:
-        scores[split] = {}
-        for name, group in lists[split].items():
-            asked = [prompt for prompt in group for _ in range(images_per_prompt)]
-            label = f"{split}, {name}" if progress else None
-            images = draw(pipe, group, images_per_prompt, batch_size, label, **settings)
-            generated.append(images)
-            scores[split][name] = obedience(images, asked).view(len(group), -1).mean(1)
-            for pictures in (true, fresh):
-                scenes = true_scenes(asked, generator, "seen" if split == "seen" else "any")
-                pictures.append(render(scenes, pipe.image_size))
-            ceilings.append(obedience(reconstruct(pipe, true[-1], batch_size), asked).mean())
+    tables, generated, true, fresh, ceilings = {}, [], [], [], []
+    for split, groups in lists.items():
+        chosen = [prompt for group in groups.values() for prompt in group]
+        asked = [prompt for prompt in chosen for _ in range(images_per_prompt)]
+        sizes = [len(group) * images_per_prompt for group in groups.values()]
+        label = split if progress else None
+        generated.append(draw(pipe, chosen, images_per_prompt, batch_size, label, **settings))
+        for pictures in (true, fresh):
+            scenes = true_scenes(asked, generator, "seen" if split == "seen" else "any")
+            pictures.append(render(scenes, pipe.image_size))
+        parts = obedience(generated[-1], asked).split(sizes)
+        scores = {
+            name: part.view(-1, images_per_prompt).mean(1) for name, part in zip(groups, parts)
+        }
+        tables[split] = summarize(scores, generator)
+        rebuilt = reconstruct(pipe, true[-1], batch_size)
+        ceilings += [part.mean() for part in obedience(rebuilt, asked).split(sizes)]
 
-    seen = slice(len(lists["seen"]))  # a copy of a training picture shows no held-out composition
     found, expected, again = (attributes(read(torch.cat(p))) for p in (generated, true, fresh))
     return {
         **settings,
-        **{split: summarize(scores[split], generator) for split in SPLITS},
+        **tables,
         "vae_ceiling": torch.stack(ceilings).mean().item(),
         "distance": {
             "value": histogram_distance(found, expected),
             "floor": histogram_distance(again, expected),
         },
-        "memorization": memorization(
-            torch.cat(generated[seen]), torch.cat(true[seen]), training_images
-        ),
+        # A copy of a training picture shows no held-out composition: look at the seen prompts.
+        "memorization": memorization(generated[0], true[0], training_images),
     }
 
 

@@ -26,7 +26,8 @@ class Recipe:
     vae_steps: int = 2000  # with --steps, at most this many; with --minutes, a share of the time
     vae_share: float = 0.25
     vae_learning_rate: float = 2e-3
-    kl_weight: float = 1e-6
+    vae_batch_size: int = 32  # learns more per second than 64 or 16
+    kl_weight: float = 1e-6  # Stable Diffusion's own order: the latents need only be bounded
     learning_rate: float = 1.5e-3
     caption_dropout: float = 0.1
     num_milestones: int = 12  # scores and sample pictures that a run makes
@@ -35,9 +36,22 @@ class Recipe:
 
 RECIPES = {
     "tiny": Recipe(
-        pictures=BLOCK // 8, batch_size=8, vae_steps=20, num_milestones=2, score_prompts=7
+        pictures=BLOCK // 8,
+        batch_size=8,
+        vae_batch_size=8,
+        vae_steps=20,
+        num_milestones=2,
+        score_prompts=7,
     ),
     "shapes32": Recipe(),
+    "shapes64": Recipe(
+        pictures=48 * BLOCK,
+        batch_size=256,
+        vae_batch_size=128,
+        vae_steps=6000,
+        learning_rate=1e-3,
+        vae_learning_rate=1e-3,
+    ),
 }
 
 
@@ -75,7 +89,7 @@ def make_plan(preset, minutes, steps, seed, device):
         return Plan(preset, seed, min(steps, recipe.vae_steps), steps, name)
     B, vae = recipe.batch_size, size.vae
     side = vae.sample_size // vae.downscale
-    images = torch.zeros(B, 3, vae.sample_size, vae.sample_size, device=device)
+    images = torch.zeros(recipe.vae_batch_size, 3, size.image_size, size.image_size, device=device)
     latents = torch.zeros(B, vae.latent_channels, side, side, device=device)
     ids = torch.zeros(B, size.text.max_position_embeddings, device=device).long()
 

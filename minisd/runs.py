@@ -135,7 +135,7 @@ class Run:
 
             def compute_loss(step):
                 generator = step_generator(self.plan.seed, step, self.device)
-                rows = torch.randint(len(self.images), (self.recipe.batch_size,),
+                rows = torch.randint(len(self.images), (self.recipe.vae_batch_size,),
                                      generator=generator, device=self.device)  # fmt: skip
                 images = from_uint8(self.images[rows.cpu()]).to(self.device)
                 return vae_loss(vae, images, self.recipe.kl_weight, generator)
@@ -178,7 +178,7 @@ class Run:
         def compute_loss(step):
             generator = step_generator(self.plan.seed, step, self.device)
             draw = {"generator": generator, "device": self.device}
-            rows = torch.randint(len(latents), (self.recipe.batch_size,), **draw)
+            rows = torch.randint(len(latents), (self.recipe.vae_batch_size,), **draw)
             which = torch.randint(token_ids.shape[1], rows.shape, **draw)
             ids = drop_captions(
                 token_ids[rows, which], empty_ids, self.recipe.caption_dropout, generator

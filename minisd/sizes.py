@@ -33,7 +33,10 @@ def attention_at(*levels):
 # asks for v-prediction and trailing timesteps (Lin et al. 2023). With Stable Diffusion's own
 # schedule, the relation between two objects stays at chance.
 ZERO_SNR = NoiseSchedule(
-    prediction_type="v_prediction", rescale_betas_zero_snr=True, timestep_spacing="trailing"
+    prediction_type="v_prediction",
+    rescale_betas_zero_snr=True,
+    timestep_spacing="trailing",
+    set_alpha_to_one=True,  # and it ends at the picture, not one step before
 )
 
 SIZES = {
@@ -49,7 +52,7 @@ SIZES = {
             norm_num_groups=8,
         ),
         vae=VAEConfig(32, block_out_channels=(16, 16, 16), norm_num_groups=8),
-        text=TextConfig(600, 24, 32, 64, 1, 2),
+        text=TextConfig(700, 24, 32, 64, 1, 2),
         schedule=ZERO_SNR,
     ),
     "shapes32": Size(  # two CPU cores, half an hour
@@ -63,7 +66,20 @@ SIZES = {
             attention_head_dim=4,
         ),
         vae=VAEConfig(32, block_out_channels=(32, 64, 64), norm_num_groups=16),
-        text=TextConfig(600, 24, 128, 512, 3, 4),
+        text=TextConfig(700, 24, 128, 512, 3, 4),
+        schedule=ZERO_SNR,
+    ),
+    "shapes64": Size(  # one CUDA GPU
+        image_size=64,
+        unet=UNetConfig(
+            sample_size=16,
+            block_out_channels=(128, 256, 256),
+            **attention_at(False, True, True),
+            cross_attention_dim=256,
+            attention_head_dim=4,
+        ),
+        vae=VAEConfig(64, block_out_channels=(64, 128, 128), norm_num_groups=16),
+        text=TextConfig(700, 24, 256, 1024, 4, 4),
         schedule=ZERO_SNR,
     ),
     "sd15": Size(  # Stable Diffusion 1.5

@@ -15,7 +15,7 @@ from .config import config_dict, read_config
 
 
 def quick_gelu(x):
-    """x * sigmoid(1.702 x): OpenAI's fast stand-in for GELU, which their weights expect."""
+    """x * sigmoid(1.702 x): OpenAI's fast stand-in for GELU, as their weights expect. (B, S, D)"""
     return x * torch.sigmoid(1.702 * x)
 
 

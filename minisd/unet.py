@@ -101,7 +101,10 @@ class Block(nn.Module):
 
 
 class MidBlock(nn.Module):
-    """The bottom of the U: resnet, attention, resnet."""
+    """The bottom of the U: resnet, attention, resnet.
+
+    (B, C, h, w), (B, time_channels), (B, S, context_dim) -> (B, C, h, w)
+    """
 
     def __init__(self, config):
         super().__init__()

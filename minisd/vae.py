@@ -84,7 +84,10 @@ class MidBlock(nn.Module):
 
 
 class Level(nn.Module):
-    """Some resnets at one resolution, then a resampler where there is one."""
+    """Some resnets at one resolution, then a resampler where there is one.
+
+    (B, in_channels, H, W) -> (B, out_channels, H, W), or H and W halved or doubled.
+    """
 
     def __init__(self, in_channels, out_channels, num_layers, num_groups, resampler):
         super().__init__()

@@ -74,6 +74,19 @@ def test_empty_and_noisy_pictures_hold_no_objects():
     assert "background" in check(olive, "a circle").reason
 
 
+def test_a_patch_that_is_no_object_still_counts_against_the_prompt():
+    scenes = world.sample_scenes(500, seeded(), "any")
+    low = (scenes.count == 1) & (scenes.size[:, 0] == 0) & (scenes.y[:, 0] > 0.6)
+    one = scenes[low.nonzero()[:, 0]]
+    pictures = world.render(one, 32)
+    pictures[:, 3:6, 3:14] = torch.tensor([120, 72, 0], dtype=torch.uint8)  # a brown bar
+    assert len(one) > 10
+    for index, reading in enumerate(read(pictures)):
+        assert len(reading.objects) == len(reading.refused) == 1
+        verdict = check(pictures[index], f"a {one[index].objects[0].shape}")
+        assert verdict == world.Verdict(False, "expected 1 object, found 2")
+
+
 def test_an_object_of_middle_size_is_neither_small_nor_large(scenes):
     one = scenes[(scenes.count == 1).nonzero()[:20, 0]]
     one.radius[:, 0] = 0.1775
@@ -81,6 +94,25 @@ def test_an_object_of_middle_size_is_neither_small_nor_large(scenes):
     for index, reading in enumerate(read(world.render(one, 32))):
         assert reading.objects[0].size == "medium"
         assert reading.objects[0].shape == one[index].objects[0].shape
+
+
+def test_obeys_is_strict_and_tells_why():
+    red = world.Object("circle", "red", "small", 0.2, 0.5, 0.13)
+    blue = world.Object("square", "blue", "large", 0.7, 0.6, 0.22)
+    cases = {
+        "a red circle left of a blue square": "as asked",
+        "a large blue square to the right of a circle": "as asked",
+        "a blue square and a red circle on a gray background": "as asked",
+        "a red circle": "expected 1 object, found 2",
+        "a red circle and a red square": "the square is blue, not red",
+        "a big circle and a square": "the circle is small, not large",
+        "a circle above a square": "the circle is not above the square",
+        "a circle and a ring": "expected 1 circle and 1 ring, found 1 circle and 1 square",
+        "a circle and a square on a white background": "the background is gray, not white",
+    }
+    for prompt, reason in cases.items():
+        verdict = world.obeys((red, blue), "gray", world.parse(prompt))
+        assert (verdict.correct, verdict.reason) == (reason == "as asked", reason)
 
 
 def test_bad_input_is_named():

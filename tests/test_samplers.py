@@ -201,6 +201,13 @@ def test_ddim_with_eta_1_is_ddpm_at_full_steps():
         assert_close(a.latents, b.latents, atol=2e-5, rtol=2e-5)
 
 
+def test_ddim_with_eta_1_survives_pure_noise():
+    # Rounding leaves 1 - alpha_bar' - sigma^2 just below 0 here; diffusers 0.42 returns nan.
+    steps = list(ddim(dummy, NOISE, PURE_NOISE, 50, eta=1.0, generator=seeded()))
+    again = run("ddpm", PURE_NOISE, 50)
+    assert_close(steps[-1].latents, again[-1].latents, atol=1e-4, rtol=1e-4)
+
+
 def test_ddim_is_euler_in_sigma_space():
     schedule = replace(SD, set_alpha_to_one=True)
     for a, b in zip(run("ddim", schedule, 20), run("euler", schedule, 20), strict=True):
@@ -307,6 +314,13 @@ def test_generators_decide_and_nothing_else_changes(name):
     )
     assert torch.equal(one, two) and not one.requires_grad
     assert torch.equal(NOISE, before) and torch.equal(torch.get_rng_state(), untouched)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_the_last_step_ends_at_the_denoised_picture(name):
+    kind = "flow_prediction" if name == "flow_euler" else "epsilon"
+    last = run(name, replace(SD, prediction_type=kind, set_alpha_to_one=True), 5)[-1]
+    assert_close(last.latents, last.denoised, atol=1e-5, rtol=1e-5)
 
 
 def test_one_generator_a_picture_gives_the_same_picture_in_any_batch():
