@@ -57,6 +57,7 @@ def nearest_distance(images, others, chunk: int = 4096) -> torch.Tensor:
 def memorization_ratio(images, training_images, fresh_images) -> float:
     """How much nearer pictures are to the training set than to equally many fresh ones.
 
+    uint8 (N, H, W, 3), (M, H, W, 3), (M, H, W, 3) -> number
     1: a training picture is no nearer than a picture never trained on; 0: every picture is a copy.
     """
     if len(training_images) != len(fresh_images):  # more neighbors are nearer neighbors

@@ -77,7 +77,7 @@ def tile(images, columns: int | None = None, gap: int = 0) -> np.ndarray:
 
 
 def image_grid(images, captions=None, columns: int | None = None, title: str = "") -> Figure:
-    """Pictures in rows, each with its caption below, as large squares however few their pixels."""
+    """Pictures in rows, captions below, as large squares however few their pixels. (N, H, W, 3)"""
     images = to_uint8(images)
     if captions is not None and len(captions) != len(images):
         raise ValueError(f"expected one caption a picture, got {len(captions)} for {len(images)}")

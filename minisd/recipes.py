@@ -14,6 +14,16 @@ from .vae import AutoencoderKL
 BLOCK = 4096  # scenes drawn at once
 STARTING = 30  # seconds that a run takes to draw and encode its pictures
 LOOKING = 0.05  # share of the time that scores, sample pictures and saving take
+SAMPLE_PROMPTS = (  # drawn at every milestone
+    "a large red heart",
+    "two green rings",
+    "a small yellow square on a black background",
+    "three blue crosses",
+    "a large purple circle left of a small orange triangle",
+    "a cyan square above a pink heart",
+    "a green circle and a red cross",
+    "four pink rings on a white background",
+)
 
 
 @dataclass(frozen=True)
@@ -27,8 +37,8 @@ class Recipe:
     vae_share: float = 0.25
     vae_learning_rate: float = 2e-3
     vae_batch_size: int = 32  # learns more per second than 64 or 16
-    kl_weight: float = 1e-6  # Stable Diffusion's own order: the latents need only be bounded
-    learning_rate: float = 1.5e-3
+    kl_weight: float = 2e-3  # reached halfway: see Run.train_vae
+    learning_rate: float = 1e-3  # at three times this, runs never used the prompt
     caption_dropout: float = 0.1
     num_milestones: int = 12  # scores and sample pictures that a run makes
     score_prompts: int = 140  # of the held-out lists, one picture each

@@ -6,6 +6,7 @@ The run can be stopped at any step and resumed: it then ends where an unbroken r
 import csv
 import dataclasses
 import json
+import math
 import signal
 import time
 from contextlib import contextmanager
@@ -15,26 +16,16 @@ import torch
 from tqdm import tqdm
 
 from . import plot, world
-from .checkpoint import load_module, load_state, save_module, save_state, writing
+from .checkpoint import load_module, load_state, reading, save_module, save_state, writing
 from .evaluate import quick_scores
 from .pipeline import TextToImagePipeline, from_uint8
-from .recipes import BLOCK, RECIPES, Plan, make_plan, new_denoiser, new_vae
+from .recipes import BLOCK, RECIPES, SAMPLE_PROMPTS, Plan, make_plan, new_denoiser, new_vae
 from .sizes import SIZES
 from .tokenizer import CLIPTokenizer
 from .training import denoising_loss, drop_captions, fit, step_generator, vae_loss
 from .vae import AutoencoderKL, VAEConfig
 
 READ_EVERY = 25  # steps between two looks at the loss: each look waits for the GPU
-SAMPLE_PROMPTS = (
-    "a large red heart",
-    "two green rings",
-    "a small yellow square on a black background",
-    "three blue crosses",
-    "a large purple circle left of a small orange triangle",
-    "a cyan square above a pink heart",
-    "a green circle and a red cross",
-    "four pink rings on a white background",
-)
 
 
 class Run:
@@ -54,7 +45,8 @@ class Run:
         if resume and not plan_file.exists():
             raise ValueError(f"{self.out} holds no run to resume: start it without --resume")
         if resume:
-            self.plan = Plan(**json.loads(plan_file.read_text()))
+            with reading(plan_file):
+                self.plan = Plan(**json.loads(plan_file.read_text()))
             if (preset, seed) != (self.plan.preset, self.plan.seed):
                 raise ValueError(
                     f"{self.out} was begun with --preset {self.plan.preset} --seed "
@@ -65,7 +57,6 @@ class Run:
             with writing(plan_file) as path:
                 path.write_text(json.dumps(dataclasses.asdict(self.plan), indent=2) + "\n")
         self.dtype = getattr(torch, self.plan.dtype)
-        torch.manual_seed(self.plan.seed)  # initial weights
         self.scenes = training_scenes(self.recipe.pictures, self.plan.seed)
         self.images = world.render(self.scenes, self.size.image_size)  # (N, H, W, 3) uint8
         self.started = time.perf_counter()
@@ -100,7 +91,7 @@ class Run:
                 if step.number % READ_EVERY == 0 or milestone or asked_to_stop:
                     loss = torch.stack(unread).mean().item()
                     unread.clear()
-                    if loss != loss or loss in (float("inf"), -float("inf")):
+                    if not math.isfinite(loss):
                         raise ValueError(
                             f"the loss of {name} is {loss} at step {step.number}: the last good "
                             f"state is kept in {file}; --resume goes on from there"
@@ -112,7 +103,7 @@ class Run:
                     on_milestone(state, step.number)
                 if milestone or asked_to_stop:
                     save()
-                if asked_to_stop and not done:
+                if asked_to_stop:
                     raise KeyboardInterrupt
 
     def train_tokenizer(self):
@@ -130,6 +121,7 @@ class Run:
         """Train the autoencoder, then measure the scale of its latents."""
         folder = self.out / "vae"
         if not (folder / "config.json").exists():
+            torch.manual_seed(self.plan.seed)  # initial weights
             state = new_vae(self.plan.preset, self.device)
             vae = state.modules["vae"]
 
@@ -138,7 +130,9 @@ class Run:
                 rows = torch.randint(len(self.images), (self.recipe.vae_batch_size,),
                                      generator=generator, device=self.device)  # fmt: skip
                 images = from_uint8(self.images[rows.cpu()]).to(self.device)
-                return vae_loss(vae, images, self.recipe.kl_weight, generator)
+                # First see, then tidy up: latents with less detail to guess are easier to denoise.
+                strength = min(1.0, 2 * step / self.plan.vae_steps)
+                return vae_loss(vae, images, strength * self.recipe.kl_weight, generator)
 
             self.train_part("vae", state, compute_loss, self.plan.vae_steps, lambda *_: None)
             vae = state.averages["vae"]
@@ -161,6 +155,7 @@ class Run:
     def train_denoiser(self, tokenizer, vae):
         """Train text encoder and UNet on latents and captions that are prepared once."""
         text_config = dataclasses.replace(self.size.text, vocab_size=len(tokenizer))
+        torch.manual_seed(self.plan.seed)  # initial weights
         state = new_denoiser(self.plan.preset, text_config, self.device)
         unet, text_encoder = state.modules["unet"], state.modules["text_encoder"]
         schedule = self.size.schedule.to(self.device)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import nn
 
-from .attention import scaled_dot_product_attention
+from .attention import scaled_dot_product_attention, sharpen
 from .config import config_dict, read_config
 
 
@@ -84,6 +84,7 @@ class CLIPAttention(nn.Module):
         self.k_proj = nn.Linear(dim, dim)
         self.v_proj = nn.Linear(dim, dim)
         self.out_proj = nn.Linear(dim, dim)
+        sharpen(self.q_proj, self.k_proj, self.v_proj)
 
     def forward(self, x, mask):
         q, k, v = (

@@ -65,6 +65,13 @@ class UNetConfig:
         return (heads,) * len(self.block_out_channels) if isinstance(heads, int) else heads
 
 
+def make_attention(config, channels, num_heads):
+    """Return a new attention layer, as `config` wants it, for one place in the U."""
+    context_dim, groups = config.cross_attention_dim, config.norm_num_groups
+    linear = config.use_linear_projection
+    return Transformer2DModel(channels, num_heads, context_dim, groups, linear)
+
+
 class Block(nn.Module):
     """One level of the U: resnets, each followed by attention where the level has it.
 
@@ -80,14 +87,7 @@ class Block(nn.Module):
         )
         if num_heads:
             self.attentions = nn.ModuleList(
-                Transformer2DModel(
-                    out_channels,
-                    num_heads,
-                    config.cross_attention_dim,
-                    groups,
-                    config.use_linear_projection,
-                )
-                for _ in in_channels
+                make_attention(config, out_channels, num_heads) for _ in in_channels
             )
         if isinstance(resampler, Downsample2D):
             self.downsamplers = nn.ModuleList([resampler])
@@ -113,17 +113,7 @@ class MidBlock(nn.Module):
         self.resnets = nn.ModuleList(
             ResnetBlock2D(channels, channels, groups, config.norm_eps, time) for _ in range(2)
         )
-        self.attentions = nn.ModuleList(
-            [
-                Transformer2DModel(
-                    channels,
-                    config.num_heads[-1],
-                    config.cross_attention_dim,
-                    groups,
-                    config.use_linear_projection,
-                )
-            ]
-        )
+        self.attentions = nn.ModuleList([make_attention(config, channels, config.num_heads[-1])])
 
     def forward(self, x, time, context):
         x = self.resnets[0](x, time)

@@ -97,9 +97,9 @@ def draw_garbage(kind: str, scenes: Scenes, generator=None, size: int = 32) -> t
 
 
 def soften(pictures: torch.Tensor, blur=0.0, noise=0.0, generator=None) -> torch.Tensor:
-    """Blur by a Gaussian of `blur` pixels, then add noise (sides of the RGB cube). uint8 -> uint8
+    """Blur by a Gaussian of `blur` pixels, then add noise (sides of the RGB cube).
 
-    What a good autoencoder does to a picture, roughly.
+    uint8 (N, H, W, 3) -> the same. What a good autoencoder does to a picture, roughly.
     """
     reach = int(4 * blur + 1)
     taps = torch.exp(-(torch.arange(-reach, reach + 1) ** 2) / (2 * max(blur, 1e-3) ** 2))

@@ -11,6 +11,8 @@ from .scene import Object
 
 @dataclass(frozen=True)
 class Verdict:
+    """Whether a picture obeys its prompt, and if not, why not."""
+
     correct: bool
     reason: str
 

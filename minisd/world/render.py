@@ -16,7 +16,10 @@ RING_HOLE = 0.5
 
 
 def signed_distance(shape: str, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """Distance to a shape that fills the box [-1, 1] x [-1, 1], y downward. (...) -> (...)"""
+    """Distance to a shape that fills the box [-1, 1] x [-1, 1], y downward.
+
+    (..., H, W), (..., H, W) -> (..., H, W)
+    """
     if shape == "circle":
         return (x * x + y * y).sqrt() - 1
     if shape == "square":

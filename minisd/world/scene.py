@@ -34,6 +34,8 @@ MAX_COUNT = 4
 
 @dataclass(frozen=True)
 class Object:
+    """One thing in a picture: names, and its place and radius as fractions of the side."""
+
     shape: str
     color: str
     size: str
@@ -44,6 +46,8 @@ class Object:
 
 @dataclass(frozen=True)
 class Scene:
+    """The whole truth about one picture."""
+
     objects: tuple[Object, ...]
     background: str
     relation: str | None  # of the first object to the second; None unless two shapes differ
