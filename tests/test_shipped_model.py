@@ -28,7 +28,7 @@ def test_weights_take_at_most_20_megabytes():
 
 
 def test_diffusers_draws_the_same_pictures_with_the_shipped_weights(pipe):
-    theirs = diffusers.StableDiffusionPipeline.from_pretrained(FOLDER, torch_dtype=torch.float32)
+    theirs = diffusers.StableDiffusionPipeline.from_pretrained(FOLDER, dtype=torch.float32)
     theirs.set_progress_bar_config(disable=True)
     options = {"num_inference_steps": 10, "guidance_scale": 4.0}
     expected = theirs(PROMPTS, generator=seeds(2), output_type="pt", **options).images
