@@ -28,8 +28,8 @@ def scaled_dot_product_attention(q, k, v, mask=None):
 def sharpen(*projections):
     """Start queries, keys and values larger than PyTorch does (Glorot and Bengio 2010).
 
-    With PyTorch's own start all scores lie near 0: every query takes the mean of all words, and
-    learns to tell them apart more slowly.
+    With PyTorch's own start all scores lie near 0, so that every query takes about the mean of all
+    words.
     """
     for projection in projections:
         nn.init.xavier_uniform_(projection.weight)

@@ -14,13 +14,13 @@ from tqdm import tqdm
 from .grading import attributes, grade, mean_grades
 from .measures import bootstrap_means, histogram_distance, interval, memorization_ratio
 from .pipeline import from_uint8, to_uint8
+from .recipes import RECIPES, training_scenes
 from .truth import true_scenes
-from .world import parse, render, sample_scenes
+from .world import parse, render
 from .world import prompts as fixed_prompts
 from .world.checker import judge, read
 
 SPLITS = ("seen", "held_out")
-TRAINING_PICTURES, BLOCK = 12 * 4096, 4096  # what shapes32 trains on, and how it is drawn
 FRESH_SEED = 2**32 - 1  # not a seed to train with; generators look at no more than 32 bits
 SUSPECTS = 1024  # generated pictures whose nearest neighbors are searched
 
@@ -169,7 +169,7 @@ def memorization(images, true_images, training_images=None) -> dict:
     """
     size = images.shape[1]
     if training_images is None:
-        training_images = seen_images(TRAINING_PICTURES, size, seed=0)
+        training_images = seen_images(RECIPES["shapes32"].pictures, size, seed=0)
     fresh = seen_images(len(training_images), size, FRESH_SEED)
     every = max(1, len(images) // SUSPECTS)
     return {
@@ -180,9 +180,7 @@ def memorization(images, true_images, training_images=None) -> dict:
 
 def seen_images(n: int, size: int, seed: int) -> torch.Tensor:
     """Draw the pictures that a run with this seed trains on. -> uint8 (n, size, size, 3)"""
-    generator = torch.Generator().manual_seed(seed)
-    counts = [min(BLOCK, n - start) for start in range(0, n, BLOCK)]
-    return torch.cat([render(sample_scenes(m, generator, "seen"), size) for m in counts])
+    return render(training_scenes(n, seed), size)
 
 
 def format_table(result: dict) -> str:

@@ -1,7 +1,7 @@
-"""How each size is trained: its recipe, its fresh parts, and minutes turned into steps."""
+"""How each size is trained: its recipe, scenes, fresh parts, and minutes turned into steps."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 
@@ -10,6 +10,7 @@ from .text_encoder import CLIPTextModel
 from .training import TrainingState, denoising_loss, fastest_dtype, fit, vae_loss
 from .unet import UNet2DConditionModel
 from .vae import AutoencoderKL
+from .world import Scenes, sample_scenes
 
 BLOCK = 4096  # scenes drawn at once
 STARTING = 30  # seconds that a run takes to draw and encode its pictures
@@ -36,9 +37,9 @@ class Recipe:
     vae_steps: int = 2000  # with --steps, at most this many; with --minutes, a share of the time
     vae_share: float = 0.25
     vae_learning_rate: float = 2e-3
-    vae_batch_size: int = 32  # learns more per second than 64 or 16
+    vae_batch_size: int = 32
     kl_weight: float = 2e-3  # reached halfway: see Run.train_vae
-    learning_rate: float = 1e-3  # at three times this, runs never used the prompt
+    learning_rate: float = 1e-3
     caption_dropout: float = 0.1
     num_milestones: int = 12  # scores and sample pictures that a run makes
     score_prompts: int = 140  # of the held-out lists, one picture each
@@ -124,3 +125,13 @@ def time_steps(state, compute_loss, dtype, num_steps=10):
             start = time.perf_counter()
     step.loss.item()
     return (time.perf_counter() - start) / num_steps
+
+
+def training_scenes(n, seed):
+    """Draw the scenes that a run with this seed trains on; the first block comes first."""
+    generator = torch.Generator().manual_seed(seed)
+    blocks = [
+        sample_scenes(min(BLOCK, n - start), generator, "seen") for start in range(0, n, BLOCK)
+    ]
+    names = [field.name for field in fields(Scenes)]
+    return Scenes(*(torch.cat([getattr(b, name) for b in blocks]) for name in names))

@@ -19,7 +19,16 @@ from . import plot, world
 from .checkpoint import load_module, load_state, reading, save_module, save_state, writing
 from .evaluate import quick_scores
 from .pipeline import TextToImagePipeline, from_uint8
-from .recipes import BLOCK, RECIPES, SAMPLE_PROMPTS, Plan, make_plan, new_denoiser, new_vae
+from .recipes import (
+    BLOCK,
+    RECIPES,
+    SAMPLE_PROMPTS,
+    Plan,
+    make_plan,
+    new_denoiser,
+    new_vae,
+    training_scenes,
+)
 from .sizes import SIZES
 from .tokenizer import CLIPTokenizer
 from .training import denoising_loss, drop_captions, fit, step_generator, vae_loss
@@ -130,7 +139,7 @@ class Run:
                 rows = torch.randint(len(self.images), (self.recipe.vae_batch_size,),
                                      generator=generator, device=self.device)  # fmt: skip
                 images = from_uint8(self.images[rows.cpu()]).to(self.device)
-                # First see, then tidy up: latents with less detail to guess are easier to denoise.
+                # First see, then tidy up: what a latent need not say, the UNet need not guess.
                 strength = min(1.0, 2 * step / self.plan.vae_steps)
                 return vae_loss(vae, images, strength * self.recipe.kl_weight, generator)
 
@@ -218,17 +227,6 @@ def train(preset, out, *, minutes=None, steps=None, seed=0, resume=False, device
     vae = run.train_vae()
     run.train_denoiser(tokenizer, vae)
     return run.out / "model"
-
-
-def training_scenes(n, seed):
-    """Draw the scenes that a run with this seed trains on; the first block comes first."""
-    generator = torch.Generator().manual_seed(seed)
-    blocks = [
-        world.sample_scenes(min(BLOCK, n - start), generator, "seen")
-        for start in range(0, n, BLOCK)
-    ]
-    fields = [field.name for field in dataclasses.fields(world.Scenes)]
-    return world.Scenes(*(torch.cat([getattr(b, name) for b in blocks]) for name in fields))
 
 
 @contextmanager

@@ -30,8 +30,7 @@ def attention_at(*levels):
 
 
 # Sampling starts from pure noise, so the schedule must end there too: zero terminal SNR, which
-# asks for v-prediction and trailing timesteps (Lin et al. 2023). With Stable Diffusion's own
-# schedule, the relation between two objects stays at chance.
+# asks for v-prediction and trailing timesteps (Lin et al. 2023).
 ZERO_SNR = NoiseSchedule(
     prediction_type="v_prediction",
     rescale_betas_zero_snr=True,

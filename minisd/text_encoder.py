@@ -62,8 +62,8 @@ class CLIPEmbeddings(nn.Module):
         super().__init__()
         self.token_embedding = nn.Embedding(config.vocab_size, config.hidden_size)
         self.position_embedding = nn.Embedding(config.max_position_embeddings, config.hidden_size)
-        # Both at one scale: a position far fainter than its token is never learned, and then
-        # "red circle, blue square" and "blue circle, red square" read alike.
+        # Both at one scale, so that neither drowns the other: only the position tells "red circle,
+        # blue square" from "blue circle, red square".
         for embedding in (self.token_embedding, self.position_embedding):
             nn.init.normal_(embedding.weight, std=0.5)
 

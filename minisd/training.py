@@ -105,9 +105,9 @@ def step_generator(seed, step, device):
 def vae_loss(vae, images, kl_weight, generator):
     """Reconstruction error plus a little KL. Kingma and Welling 2013; Rombach et al. 2022.
 
-    (B, 3, H, W) in [-1, 1] -> scalar. The squared error finds small shapes on a large plain
-    background; the absolute error calls them outliers, and paints background for a long time.
-    The KL term is a mean over latent numbers, in nats.
+    (B, 3, H, W) in [-1, 1] -> scalar. In doubt, the squared error asks for the mean picture and
+    the absolute error for the median one, which is plain background. The KL term is a mean over
+    latent numbers, in nats.
     """
     posterior = vae.encode(images)
     reconstruction = vae.decode(posterior.sample(generator)).float()
@@ -143,7 +143,7 @@ def drop_captions(token_ids, empty_ids, probability, generator):
 def fastest_dtype(device):
     """Return bfloat16 where `device` multiplies it faster than float32, by trying; else float32.
 
-    CUDA GPUs and recent server CPUs do; most laptops' CPUs only imitate it, slowly.
+    Processors without bfloat16 instructions imitate it, which is slow.
     """
     if torch.device(device).type == "cuda":
         return torch.bfloat16

@@ -167,7 +167,7 @@ class AutoencoderKL(nn.Module):
         self.decoder = Decoder(config)
         self.quant_conv = nn.Conv2d(2 * c, 2 * c, 1)
         self.post_quant_conv = nn.Conv2d(c, c, 1)
-        # Begin almost noiseless (log-variance -6): a first picture comes many steps sooner.
+        # Begin almost noiseless (log-variance -6): the decoder should see the code, not the noise.
         nn.init.constant_(self.quant_conv.bias[c:], -6.0)
 
     def encode(self, images):

@@ -1,6 +1,5 @@
 """The command line: what it writes, and one clear sentence for whatever goes wrong."""
 
-import dataclasses
 import json
 import re
 import subprocess
@@ -10,15 +9,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tiny import tiny_pipeline
 
 from minisd.__main__ import main
-from minisd.pipeline import TextToImagePipeline
 from minisd.sizes import SIZES
-from minisd.text_encoder import CLIPTextModel
-from minisd.tokenizer import CLIPTokenizer
-from minisd.unet import UNet2DConditionModel
-from minisd.vae import AutoencoderKL
-from minisd.world import vocabulary
 
 SIDE = SIZES["tiny"].image_size
 
@@ -26,15 +20,8 @@ SIDE = SIZES["tiny"].image_size
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """The folder of a tiny model with random weights, which draws nonsense in milliseconds."""
-    torch.manual_seed(0)
-    size = SIZES["tiny"]
-    length = size.text.max_position_embeddings
-    tokenizer = CLIPTokenizer.train(vocabulary(), model_max_length=length)
-    text = dataclasses.replace(size.text, vocab_size=len(tokenizer))
-    parts = [UNet2DConditionModel(size.unet), AutoencoderKL(size.vae), CLIPTextModel(text)]
-    torch.nn.init.normal_(parts[0].conv_out.weight, std=0.1)  # zeros would draw the noise alone
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    TextToImagePipeline(*parts, tokenizer, size.schedule).save_pretrained(folder)
+    tiny_pipeline().save_pretrained(folder)
     return folder
 
 

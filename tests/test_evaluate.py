@@ -18,7 +18,7 @@ from minisd.evaluate import (
 )
 from minisd.grading import grade, mean_grades
 from minisd.plot import obedience_bars
-from minisd.runs import RECIPES, training_scenes
+from minisd.recipes import RECIPES, training_scenes
 from minisd.truth import true_scenes
 from minisd.world import (
     captions,
@@ -122,9 +122,16 @@ def test_a_model_that_copies_is_caught_and_one_that_does_not_is_not():
     assert found["floor"] == pytest.approx(1, abs=0.05)
 
 
-def test_copies_are_looked_for_where_a_run_took_its_pictures():
-    recipe, n = RECIPES["shapes32"], 4096 + 50
-    assert recipe.pictures == evaluation.TRAINING_PICTURES
+def test_copies_are_looked_for_where_a_run_took_its_pictures(monkeypatch):
+    n, asked = 4096 + 50, []
+
+    def spy(n, size, seed):
+        asked.append((n, seed))
+        return seen_images(50, size, seed)
+
+    monkeypatch.setattr(evaluation, "seen_images", spy)
+    memorization(TRAINING[:50], TRAINING[:50])
+    assert asked == [(RECIPES["shapes32"].pictures, 0), (50, evaluation.FRESH_SEED)]
     torch.testing.assert_close(seen_images(n, 16, seed=3), render(training_scenes(n, 3), 16))
     fresh = seen_images(50, 16, evaluation.FRESH_SEED)
     assert (fresh != seen_images(50, 16, seed=0)).flatten(1).any(1).all()

@@ -29,11 +29,12 @@ FLOORS = {
 }  # fmt: skip
 # Beside the house, and who may come in there: the core can be read without any of it.
 BESIDE = {
-    "world": {"world", "runs", "truth", "grading", "evaluate", "data", "course", "__main__"},
+    "world": {"world", "recipes", "runs", "truth", "grading", "evaluate", "data", "course",
+              "__main__"},
     "data": {"data", "runs", "course", "__main__"},
     "plot": {"plot", "runs", "course", "__main__"},
     "course": {"course", "__main__"},
-}
+}  # fmt: skip
 MAX_CORE_LINES, MAX_FILE_LINES, MAX_NOTEBOOK_BYTES = 1_600, 250, 1_500_000
 
 

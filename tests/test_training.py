@@ -13,7 +13,8 @@ from torch import nn
 from minisd import recipes, runs
 from minisd.checkpoint import load_state
 from minisd.pipeline import TextToImagePipeline
-from minisd.runs import train, training_scenes
+from minisd.recipes import training_scenes
+from minisd.runs import train
 from minisd.schedule import NoiseSchedule
 from minisd.training import (
     TrainingState,
@@ -167,8 +168,8 @@ def test_no_training_scene_is_held_out_and_the_first_block_is_the_worlds():
     scenes = training_scenes(10_000, seed=3)
     assert len(scenes) == 10_000
     assert not contains_held_out(scenes).any()
-    first = sample_scenes(runs.BLOCK, torch.Generator().manual_seed(3), "seen")
-    assert torch.equal(scenes.x[: runs.BLOCK], first.x)
+    first = sample_scenes(recipes.BLOCK, torch.Generator().manual_seed(3), "seen")
+    assert torch.equal(scenes.x[: recipes.BLOCK], first.x)
 
 
 @pytest.fixture(scope="module")
