@@ -36,10 +36,10 @@ class Recipe:
     batch_size: int = 64
     vae_steps: int = 2000  # with --steps, at most this many; with --minutes, a share of the time
     vae_share: float = 0.25
-    vae_learning_rate: float = 2e-3
+    vae_learning_rate: float = 1.5e-3
     vae_batch_size: int = 32
-    kl_weight: float = 2e-3  # reached halfway: see Run.train_vae
-    learning_rate: float = 1e-3
+    kl_weight: float = 8e-3  # reached late: see kl_strength
+    learning_rate: float = 2e-3
     caption_dropout: float = 0.1
     num_milestones: int = 12  # scores and sample pictures that a run makes
     score_prompts: int = 140  # of the held-out lists, one picture each
@@ -90,6 +90,14 @@ def new_denoiser(preset, text_config, device):
         "text_encoder": CLIPTextModel(text_config).to(device),
     }
     return TrainingState(parts, RECIPES[preset].learning_rate)
+
+
+def kl_strength(step, num_steps):
+    """Return the share of the KL weight that a VAE is trained with at a step: first it learns to
+    see, then to say less. What a latent need not say, the UNet need not guess, and the noise that
+    the KL term puts on a latent teaches the decoder to forgive the UNet's small errors.
+    """
+    return min(1.0, step / (0.75 * num_steps)) ** 4
 
 
 def make_plan(preset, minutes, steps, seed, device):

@@ -24,6 +24,7 @@ from .recipes import (
     RECIPES,
     SAMPLE_PROMPTS,
     Plan,
+    kl_strength,
     make_plan,
     new_denoiser,
     new_vae,
@@ -139,9 +140,8 @@ class Run:
                 rows = torch.randint(len(self.images), (self.recipe.vae_batch_size,),
                                      generator=generator, device=self.device)  # fmt: skip
                 images = from_uint8(self.images[rows.cpu()]).to(self.device)
-                # First see, then tidy up: what a latent need not say, the UNet need not guess.
-                strength = min(1.0, 2 * step / self.plan.vae_steps)
-                return vae_loss(vae, images, strength * self.recipe.kl_weight, generator)
+                kl_weight = self.recipe.kl_weight * kl_strength(step, self.plan.vae_steps)
+                return vae_loss(vae, images, kl_weight, generator)
 
             self.train_part("vae", state, compute_loss, self.plan.vae_steps, lambda *_: None)
             vae = state.averages["vae"]
@@ -182,7 +182,7 @@ class Run:
         def compute_loss(step):
             generator = step_generator(self.plan.seed, step, self.device)
             draw = {"generator": generator, "device": self.device}
-            rows = torch.randint(len(latents), (self.recipe.vae_batch_size,), **draw)
+            rows = torch.randint(len(latents), (self.recipe.batch_size,), **draw)
             which = torch.randint(token_ids.shape[1], rows.shape, **draw)
             ids = drop_captions(
                 token_ids[rows, which], empty_ids, self.recipe.caption_dropout, generator

@@ -35,7 +35,11 @@ class TrainingState:
         self.learning_rate = learning_rate
         self.ema_decay = ema_decay
         self.optimizer = torch.optim.AdamW(
-            self.modules.parameters(), learning_rate, weight_decay=weight_decay, fused=True
+            self.modules.parameters(),
+            learning_rate,
+            betas=(0.9, 0.99),  # a shorter memory than the usual 0.999: these runs are short
+            weight_decay=weight_decay,
+            fused=True,
         )
         self.step = 0
 

@@ -1,6 +1,7 @@
 """Training: the loop, its averages, resuming, and that it learns."""
 
 import csv
+import dataclasses
 import json
 import os
 import signal
@@ -224,6 +225,34 @@ def test_a_stopped_run_resumes_to_the_same_weights(finished, tmp_path, monkeypat
     monkeypatch.setattr(runs, "fit", real_fit)
     train("tiny", out, steps=24, resume=True)
     assert all(torch.equal(a, b) for a, b in zip(weights(out), weights(finished), strict=True))
+
+
+def test_each_part_trains_on_batches_of_its_own_size(tmp_path, monkeypatch):
+    recipe = dataclasses.replace(recipes.RECIPES["tiny"], batch_size=3, vae_batch_size=5)
+    monkeypatch.setitem(recipes.RECIPES, "tiny", recipe)
+    seen = {"vae": set(), "unet": set()}
+    vae_loss, denoising_loss = runs.vae_loss, runs.denoising_loss
+
+    def watch_vae(vae, images, *rest):
+        seen["vae"].add(len(images))
+        return vae_loss(vae, images, *rest)
+
+    def watch_unet(unet, text_encoder, schedule, latents, token_ids, generator):
+        seen["unet"] |= {len(latents), len(token_ids)}
+        return denoising_loss(unet, text_encoder, schedule, latents, token_ids, generator)
+
+    monkeypatch.setattr(runs, "vae_loss", watch_vae)
+    monkeypatch.setattr(runs, "denoising_loss", watch_unet)
+    train("tiny", tmp_path / "f", steps=2)
+    assert seen == {"vae": {5}, "unet": {3}}
+
+
+def test_the_price_of_a_latent_rises_late_and_stays():
+    strengths = [recipes.kl_strength(step, 1000) for step in range(1000)]
+    assert strengths[0] == 0
+    assert strengths[375] == pytest.approx(1 / 16, rel=0.01)
+    assert strengths == sorted(strengths)
+    assert set(strengths[750:]) == {1.0}
 
 
 def test_minutes_become_a_stored_number_of_steps(tmp_path, monkeypatch):
