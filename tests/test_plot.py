@@ -146,3 +146,31 @@ def test_figures_show_in_a_notebook_and_none_stays_open():
     figure = plot.curve([0, 1], {"y": [0, 1]})
     assert figure._repr_png_().startswith(b"\x89PNG")
     assert matplotlib.pyplot.get_fignums() == []
+
+
+def test_machine_map_lights_one_notebooks_parts():
+    def bold(figure):
+        texts = figure.axes[0].texts
+        return {text.get_text() for text in texts if text.get_fontweight() == "bold"}
+
+    for number in range(10):
+        figure = plot.machine_map(lit=f"{number:02}")
+        drawn(figure)
+        assert bool(bold(figure)) == (number > 0)
+        assert all(f"{number:02}" in text for text in bold(figure) if number in (1, 2, 3, 5, 6))
+    assert bold(plot.machine_map("01")) == {"attention 01"}
+    with pytest.raises(ValueError, match="expected a notebook"):
+        plot.machine_map(lit="1")
+
+
+def test_attention_maps_show_a_panel_for_the_picture_and_each_word():
+    maps = torch.rand(3, 8, 8)
+    figure = plot.attention_maps(
+        torch.zeros(32, 32, 3, dtype=torch.uint8), ["a", "red", "ring"], maps
+    )
+    assert [ax.get_xlabel() for ax in figure.axes] == ["picture", "a", "red", "ring"]
+    shown = torch.as_tensor(figure.axes[2].images[0].get_array())
+    torch.testing.assert_close(shown, maps[1])
+    assert {tuple(ax.images[0].get_clim()) for ax in figure.axes[1:]} == {(0, maps.max().item())}
+    with pytest.raises(ValueError, match="one map a word"):
+        plot.attention_maps(torch.zeros(32, 32, 3, dtype=torch.uint8), ["a"], maps)
