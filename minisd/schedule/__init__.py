@@ -3,6 +3,7 @@
 from .formulas import (  # noqa: F401
     add_noise,
     make_betas,
+    one_per_picture,
     posterior,
     rescale_zero_terminal_snr,
     snr,

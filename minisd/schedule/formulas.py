@@ -62,7 +62,7 @@ def add_noise(images, noise, timesteps, alphas_cumprod):
 
     (B, ...), (B, ...), (B,) integers, (T,) -> (B, ...)
     """
-    alpha_bar = _one_per_picture(alphas_cumprod.to(timesteps.device)[timesteps], images)
+    alpha_bar = one_per_picture(alphas_cumprod.to(timesteps.device)[timesteps], images)
     return alpha_bar**0.5 * images + (1 - alpha_bar) ** 0.5 * noise
 
 
@@ -81,7 +81,7 @@ def training_target(images, noise, timesteps, alphas_cumprod, prediction_type):
         return images
     if prediction_type == "flow_prediction":
         return noise - images
-    alpha_bar = _one_per_picture(alphas_cumprod.to(timesteps.device)[timesteps], images)
+    alpha_bar = one_per_picture(alphas_cumprod.to(timesteps.device)[timesteps], images)
     return alpha_bar**0.5 * noise - (1 - alpha_bar) ** 0.5 * images
 
 
@@ -100,7 +100,7 @@ def to_x0_and_epsilon(latents, prediction, alpha_bar, prediction_type):
     if prediction_type == "flow_prediction":
         raise ValueError("prediction_type 'flow_prediction' needs the sampler flow_euler.")
     check_choice("prediction_type", prediction_type, PREDICTION_TYPES)
-    alpha_bar = _one_per_picture(alpha_bar, latents)
+    alpha_bar = one_per_picture(alpha_bar, latents)
     signal, noise = alpha_bar**0.5, (1 - alpha_bar) ** 0.5
     if prediction_type == "epsilon":
         if torch.as_tensor(alpha_bar).min() == 0:
@@ -120,8 +120,8 @@ def posterior(latents, x0, alpha_bar, alpha_bar_previous):
     The levels may lie one step apart or many; at `alpha_bar_previous` = 1 the answer is x_0 itself.
     (B, ...), (B, ...), number or (B,), number or (B,) -> (B, ...), number or (B, 1, ...)
     """
-    alpha_bar = _one_per_picture(alpha_bar, latents)
-    alpha_bar_previous = _one_per_picture(alpha_bar_previous, latents)
+    alpha_bar = one_per_picture(alpha_bar, latents)
+    alpha_bar_previous = one_per_picture(alpha_bar_previous, latents)
     alpha = alpha_bar / alpha_bar_previous  # what one step keeps
     beta = 1 - alpha
     mean_x0 = alpha_bar_previous**0.5 * beta / (1 - alpha_bar) * x0
@@ -129,8 +129,11 @@ def posterior(latents, x0, alpha_bar, alpha_bar_previous):
     return mean_x0 + mean_xt, (1 - alpha_bar_previous) / (1 - alpha_bar) * beta
 
 
-def _one_per_picture(values, images):
-    """(B,) -> (B, 1, ...): without it a batch as large as the picture is wide gets a ramp."""
+def one_per_picture(values, images):
+    """Shape numbers so that each multiplies its own picture of a batch. (B,) -> (B, 1, ...)
+
+    Without it a batch as large as the picture is wide gets a ramp. A plain number passes.
+    """
     if not isinstance(values, torch.Tensor) or values.ndim == 0:
         return values
     return values.to(images).reshape(-1, *[1] * (images.ndim - 1))
