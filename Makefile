@@ -2,6 +2,8 @@
 #   make demo   draw a few prompts with the shipped model  -> outputs/demo.png
 #   make lab    open the notebooks in JupyterLab
 #   make test   lint, every test, every notebook
+#   make browser     a notebook in a real browser; needs chromium and chromium-driver
+#   make test-slow   Stable Diffusion at full size, equal to diffusers: minutes, 16 GB of memory
 # Another interpreter or another place: make demo PYTHON=python3.12 VENV=/some/where
 
 PYTHON ?= python3
@@ -11,8 +13,11 @@ BIN := $(VENV)/bin
 # A stamp is newer than the files that decide what is installed, so nothing is installed twice.
 INSTALLED := $(VENV)/.minisd-installed
 INSTALLED_TEST := $(VENV)/.minisd-installed-test
+INSTALLED_BROWSER := $(VENV)/.minisd-installed-browser
 
-.PHONY: demo test lab lint format
+CLIP_VOCABULARY := tests/fetched/bpe_simple_vocab_16e6.txt.gz
+
+.PHONY: demo test test-slow browser lab lint format
 
 demo: $(INSTALLED)
 	@mkdir -p outputs
@@ -25,8 +30,18 @@ demo: $(INSTALLED)
 		"a large cyan square below a small gray ring" \
 		--seed 0 --zoom 4 --out outputs/demo.png
 
-test: lint
+test: lint $(CLIP_VOCABULARY)
 	$(BIN)/python -m pytest tests notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout=300
+
+test-slow: $(INSTALLED_TEST)
+	$(BIN)/python -m pytest tests/test_full_size.py -m slow --durations=0
+
+# Not part of this repository: it comes from PyPI, once, and its sha256 is checked.
+$(CLIP_VOCABULARY): | $(INSTALLED_TEST)
+	$(BIN)/python tests/fetch_clip_vocabulary.py
+
+browser: $(INSTALLED_BROWSER)
+	$(BIN)/python -m pytest tests/test_browser.py -m browser
 
 lab: $(INSTALLED)
 	$(BIN)/jupyter lab --notebook-dir=notebooks
@@ -51,4 +66,8 @@ $(INSTALLED): requirements.txt pyproject.toml | $(BIN)/python
 
 $(INSTALLED_TEST): $(INSTALLED)
 	$(BIN)/python -m pip install --disable-pip-version-check -e ".[oracle,lint]"
+	@touch $@
+
+$(INSTALLED_BROWSER): $(INSTALLED_TEST)
+	$(BIN)/python -m pip install --disable-pip-version-check -e ".[browser]"
 	@touch $@

@@ -6,12 +6,22 @@ option answer at once. Every expected failure is one line on stderr and exit cod
 
 import argparse
 import json
-import math
-import string
 import sys
 import textwrap
 import time
 from pathlib import Path
+
+from .console import (
+    STABLE_DIFFUSION,
+    explain,
+    find_model,
+    number,
+    output_file,
+    peak_memory,
+    pick_device,
+    pick_dtype,
+    prompt_notes,
+)
 
 MODEL_HELP = "a shipped model's name, or the folder of a model (default: shapes32)"
 SAMPLE_EXAMPLES = """\
@@ -19,7 +29,10 @@ examples:
   python -m minisd sample "a large red circle left of a small blue square" --out picture.png
   python -m minisd sample "two green rings" "a pink heart" --num-images 4 --zoom 4 --out g.png
   python -m minisd sample "" --model runs/a/model --seed 7 --out anything.png
-"""
+  python -m minisd sample "an astronaut on a horse" --model FOLDER --sampler dpm_solver_pp_2m \\
+      --guidance 7.5 --out astronaut.png
+
+""" + textwrap.fill(STABLE_DIFFUSION + ".", 96)
 TRAIN_EXAMPLES = """\
 examples:
   python -m minisd train --preset shapes32 --out runs/a --minutes 30
@@ -74,7 +87,9 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--negative", metavar="PROMPT", help="what guidance pushes away from")
     command.add_argument("--num-images", type=whole, default=1, help="a prompt (default: 1)")
     add_sampling(command)
-    command.add_argument("--model", default="shapes32", help=MODEL_HELP)
+    command.add_argument("--model", nargs="?", const="", default="shapes32", help=MODEL_HELP)
+    command.add_argument("--dtype", choices=["auto", "float32", "float16", "bfloat16"],
+                         default="auto", help="auto = float16 on cuda, else float32")  # fmt: skip
     command.add_argument("--height", type=whole, help="in pixels (default: the model's)")
     command.add_argument("--width", type=whole, help="in pixels (default: the model's)")
     command.add_argument("--zoom", type=number(int, 1, 64), default=1,
@@ -97,32 +112,6 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def number(kind, low, high):
-    """A reader of option values: an int or float from low to high, else one sentence."""
-
-    def read(text: str):
-        try:
-            value = kind(text)
-        except ValueError:
-            value = math.nan
-        if not low <= value <= high:  # so is nan
-            words = f"a {'whole ' * (kind is int)}number from {low} to {high}"
-            raise argparse.ArgumentTypeError(f"expected {words}, got {text!r}")
-        return value
-
-    return read
-
-
-def output_file(name: str, suffix: str) -> Path:
-    """The path to write to, refused before any work is done where writing would fail after it."""
-    path = Path(name)
-    if path.suffix.lower() != suffix:
-        raise ValueError(f"expected a file name that ends in {suffix}, got {name!r}")
-    if not path.parent.is_dir():
-        raise ValueError(f"no folder {path.parent} to write {path.name} to: make it first")
-    return path
-
-
 def sample(args) -> None:
     """Draw num_images pictures a prompt; picture i starts from the noise of seed + i."""
     out = output_file(args.out, ".png")
@@ -133,7 +122,9 @@ def sample(args) -> None:
     from .pipeline import TextToImagePipeline
     from .plot import tile
 
-    pipe = TextToImagePipeline.from_pretrained(args.model, device=pick_device(args.device))
+    model, device = find_model(args.model), pick_device(args.device)
+    dtype = pick_dtype(args.dtype, device)
+    pipe = TextToImagePipeline.from_pretrained(model, device=device, dtype=dtype)
     for note in prompt_notes([*args.prompts, args.negative or ""], pipe.tokenizer):
         print(f"note: {note}", file=sys.stderr)
     num_images = len(args.prompts) * args.num_images
@@ -150,27 +141,8 @@ def sample(args) -> None:
     picture.resize((picture.width * args.zoom, picture.height * args.zoom), Image.NEAREST).save(out)
     for prompt in args.prompts:
         print(textwrap.shorten(prompt, 200) or "(no prompt)")
-    print(f"{num_images} picture{'s' * (num_images > 1)} in {seconds:.1f} s -> {out}")
-
-
-def prompt_notes(prompts, tokenizer):
-    """Yield one line for each thing in the prompts that the model cannot know or will not see."""
-    from .tokenizer import split_words
-    from .world import vocabulary
-
-    words = set(vocabulary())
-    text = " ".join([*words, ""])
-    pieces = ("".join(pair).replace("</w>", " ") for pair in tokenizer.merges)
-    if all(piece in text for piece in pieces):  # else it was learned from other captions
-        met = dict.fromkeys(word for prompt in prompts for word in split_words(prompt))
-        unknown = [w for w in met if w not in words and w.strip(string.punctuation)]
-        if unknown:
-            listed = ", ".join(word[:30] for word in unknown[:10]) + ", ..." * (len(unknown) > 10)
-            yield f"no training caption had: {listed}"
-    for prompt in prompts:
-        if unseen := tokenizer.truncated(prompt):
-            start, rest = textwrap.shorten(prompt, 40), textwrap.shorten(unseen, 60)
-            yield f"too long, the model does not see the end of {start!r}: {rest!r}"
+    pictures = f"{num_images} picture{'s' * (num_images > 1)}"
+    print(f"{pictures} in {seconds:.1f} s{peak_memory(device)} -> {out}")
 
 
 def train(args) -> None:
@@ -195,7 +167,8 @@ def evaluate(args) -> None:
     from . import evaluate as evaluation
     from .pipeline import TextToImagePipeline
 
-    pipe = TextToImagePipeline.from_pretrained(args.model, device=pick_device(args.device))
+    device = pick_device(args.device)
+    pipe = TextToImagePipeline.from_pretrained(find_model(args.model), device=device)
     result = {"model": args.model} | evaluation.evaluate(
         pipe, prompts=args.prompts, seed=args.seed,
         steps=args.steps, guidance=args.guidance, sampler=args.sampler,
@@ -204,28 +177,6 @@ def evaluate(args) -> None:
     if out:
         out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
         print(f"-> {out}")
-
-
-def pick_device(name: str) -> str:
-    """auto -> cuda where PyTorch sees a GPU, else cpu; an absent GPU is said here, not in CUDA."""
-    import torch
-
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("PyTorch sees no CUDA device here: use --device cpu or auto")
-    return "cuda" if name == "auto" and torch.cuda.is_available() else name.replace("auto", "cpu")
-
-
-def explain(error: Exception) -> str | None:
-    """One sentence for a failure that a user can mend; None for a fault of the program."""
-    from .checkpoint import CheckpointError
-
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    if isinstance(error, ValueError | OSError | CheckpointError):
-        return " ".join(str(error).split())
-    if isinstance(error, RuntimeError) and "memory" in str(error):
-        return "not enough memory: ask for less at once (pictures, batch), or use --device cpu"
-    return None
 
 
 def main(argv: list[str] | None = None) -> int:

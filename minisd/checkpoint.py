@@ -17,17 +17,18 @@ import safetensors.torch
 import torch
 
 WEIGHT_NAMES = ("diffusion_pytorch_model", "model", "pytorch_model")
-WEIGHT_ENDINGS = (".safetensors", ".fp16.safetensors", ".bin", ".fp16.bin")  # the best first
+WEIGHT_ENDINGS = (  # the best first; an index lists the files of a part cut in pieces
+    ".safetensors", ".safetensors.index.json", ".fp16.safetensors", ".safetensors.index.fp16.json",
+    ".bin", ".bin.index.json", ".fp16.bin", ".bin.index.fp16.json",
+)  # fmt: skip
 INDEX = {
-    "_class_name": "StableDiffusionPipeline",
+    "_class_name": "StableDiffusionPipeline", "_diffusers_version": "0.42.1",
+    "requires_safety_checker": False, "safety_checker": [None, None],
     "feature_extractor": [None, None],
-    "requires_safety_checker": False,
-    "safety_checker": [None, None],
-    "text_encoder": ["transformers", "CLIPTextModel"],
+    "unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "AutoencoderKL"],
     "tokenizer": ["transformers", "CLIPTokenizer"],
-    "unet": ["diffusers", "UNet2DConditionModel"],
-    "vae": ["diffusers", "AutoencoderKL"],
-}
+    "text_encoder": ["transformers", "CLIPTextModel"],
+}  # fmt: skip
 PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
 
 
@@ -104,8 +105,7 @@ def save_module(module, folder, dtype=None):
     config = module.config.to_dict()
     name = "diffusion_pytorch_model" if "_class_name" in config else "model"  # diffusers' class
     with writing(folder / f"{name}.safetensors") as path:
-        metadata = {"format": "pt", "sha256": digest(tensors)}  # diffusers asks for the first
-        safetensors.torch.save_file(tensors, path, metadata)
+        safetensors.torch.save_file(tensors, path, {"format": "pt", "sha256": digest(tensors)})
     with writing(folder / "config.json") as path:
         path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
@@ -131,15 +131,19 @@ def load_module(module_class, config_class, folder, device="cpu", dtype=torch.fl
 
 
 def read_tensors(path):
-    """Read a file of named tensors, checking its sha256 if it carries one."""
-    if path.suffix == ".bin":
-        return torch.load(path, map_location="cpu", weights_only=True)  # runs no code
-    with safetensors.safe_open(path, "pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
-        expected = (file.metadata() or {}).get("sha256")
-    if expected and digest(tensors) != expected:
-        raise CheckpointError(f"{path} is damaged: its sha256 is not the one stored when saving")
-    return tensors
+    """Read a file of named tensors, or all that an index lists; a sha256 is checked if stored."""
+    with reading(path):
+        if path.suffix == ".json":
+            files = sorted(set(json.loads(path.read_text("utf-8"))["weight_map"].values()))
+            return {k: t for file in files for k, t in read_tensors(path.with_name(file)).items()}
+        if path.suffix == ".bin":
+            return torch.load(path, map_location="cpu", weights_only=True)  # runs no code
+        with safetensors.safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
+            expected = (file.metadata() or {}).get("sha256")
+        if expected and digest(tensors) != expected:
+            raise CheckpointError(f"{path} is damaged: its sha256 is not the one stored in it")
+        return tensors
 
 
 def rename_old_keys(tensors):
@@ -161,12 +165,9 @@ def require_fit(tensors, expected, path):
         for name, t in sorted(tensors.items())
         if name in expected and (t.shape != expected[name].shape or not t.is_floating_point())
     ]
-    faults = [missing, unexpected, different]
-    if total := sum(map(len, faults)):
-        first = "; ".join(fault for kind in faults for fault in kind[:3])
-        raise CheckpointError(
-            f"{path} does not fit its config.json, differing keys ({total}): {first}"
-        )
+    if n := len(missing + unexpected + different):
+        some = "; ".join(missing[:3] + unexpected[:3] + different[:3])
+        raise CheckpointError(f"{path} does not fit its config.json, differing keys ({n}): {some}")
 
 
 def read_index(folder):
@@ -196,8 +197,7 @@ def write_folder(folder):
     new = folder.with_name(f".{folder.name}.new")
     for left in (old, new):  # by a save that was killed
         shutil.rmtree(left, ignore_errors=True)
-    foreign = {path.name for path in folder.glob("*")} - {*PARTS, "model_index.json"}
-    if foreign:
+    if foreign := {path.name for path in folder.glob("*")} - {*PARTS, "model_index.json"}:
         raise CheckpointError(f"{folder} also holds {min(foreign)}: save to another folder")
     try:
         for part in PARTS:

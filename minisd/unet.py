@@ -31,9 +31,7 @@ class UNetConfig:
     up_block_types: tuple = ("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3
     layers_per_block: int = 2  # resnets per level going down; one more going up
     cross_attention_dim: int = 1280  # width of the text encoder's tokens (768 in SD 1.5)
-    attention_head_dim: int | tuple = (
-        8  # the NUMBER of heads: a slip in the name that diffusers keeps
-    )
+    attention_head_dim: int | tuple = 8  # the NUMBER of heads: a slip in the name, kept by all
     use_linear_projection: bool = False  # True in SD 2
     norm_num_groups: int = 32
     norm_eps: float = 1e-5

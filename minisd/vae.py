@@ -10,6 +10,7 @@ from torch import nn
 
 from .attention import SpatialAttention
 from .config import config_dict, read_config
+from .noise import randn
 from .resnet import Downsample2D, ResnetBlock2D, Upsample2D
 
 EPS = 1e-6  # of every GroupNorm in the VAE; the UNet's resnets use 1e-5
@@ -59,9 +60,8 @@ class DiagonalGaussian:
 
     def sample(self, generator=None):
         """Draw latents, in a way that gradients pass. Kingma and Welling 2013, section 2.4."""
-        device = "cpu" if generator is None else generator.device
-        noise = torch.randn(self.mean.shape, generator=generator, device=device)
-        return self.mean + torch.exp(0.5 * self.logvar) * noise.to(self.mean)
+        noise = randn(self.mean.shape, generator).to(self.mean)
+        return self.mean + torch.exp(0.5 * self.logvar) * noise
 
     def kl(self):
         """Return KL(this || N(0, 1)) of each picture, in nats. (B, c, h, w) -> (B,)"""

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+import tqdm
 from PIL import Image
 from tiny import tiny_pipeline
 
@@ -186,7 +187,36 @@ def test_bad_output_file_is_refused_before_drawing(tmp_path, capsys, name, says)
 @pytest.mark.parametrize("command", ["sample", "evaluate"])
 def test_missing_model(tmp_path, capsys, command):
     arguments = {"sample": ["a", "--out", tmp_path / "a.png", "--model"], "evaluate": []}[command]
-    assert "no-such-model" in sentence(capsys, command, *arguments, "no-such-model")
+    said = sentence(capsys, command, *arguments, "no-such-model")
+    assert "no-such-model" in said and "shapes32" in said
+    assert "download stable-diffusion-v1-5/stable-diffusion-v1-5" in said
+    assert "license CreativeML OpenRAIL-M" in said and "no safety checker runs" in said
+
+
+def test_no_model_given(tmp_path, capsys):
+    said = sentence(capsys, "sample", "a", "--out", tmp_path / "a.png", "--model")
+    assert "--model needs" in said and "stable-diffusion-v1-5/stable-diffusion-v1-5" in said
+
+
+def test_sample_says_time_and_peak_memory(model, tmp_path, capsys):
+    draw(model, tmp_path / "a.png", "a red circle", "--dtype", "bfloat16")
+    said = capsys.readouterr().out.splitlines()[-1]
+    found = re.search(r"1 picture in \d+\.\d s, at most (\d+\.\d) GB of memory -> ", said)
+    assert found and 0.05 < float(found[1]) < 100
+
+
+def test_progress_bar_counts_the_steps(model, tmp_path, monkeypatch):
+    bars = []
+
+    class Bar(tqdm.tqdm):
+        def close(self):
+            bars.append((self.n, self.total))
+            super().close()
+
+    monkeypatch.setattr(tqdm, "tqdm", Bar)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    draw(model, tmp_path / "a.png", "a red circle", "--sampler", "heun")
+    assert (2, 2) in bars
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,15 @@ import diffusers
 import pytest
 import torch
 import transformers
-from oracles import randomize, relative_error
+from oracles import assert_same_eps, randomize, relative_error
 
 from minisd.sizes import SIZES
 from minisd.text_encoder import CLIPTextModel, TextConfig
 from minisd.unet import UNet2DConditionModel, UNetConfig
 from minisd.vae import AutoencoderKL, VAEConfig
 
+# Size of the inputs, gain of the weights: a wrong eps only shows where a norm's input is small.
+SIZES_OF = {"usual": (1.0, 1.0), "faint": (0.003, 1.0), "faint within": (1.0, 0.1)}
 CROSS, PLAIN = ("CrossAttnDownBlock2D", "CrossAttnUpBlock2D"), ("DownBlock2D", "UpBlock2D")
 
 UNETS = {
@@ -36,18 +38,32 @@ UNETS = {
     "four levels as in SD 1.5": UNetConfig(
         block_out_channels=(32, 64, 64, 64), cross_attention_dim=48
     ),
+    "four levels as in SD 2": UNetConfig(
+        block_out_channels=(32, 64, 96, 96),
+        cross_attention_dim=40,
+        attention_head_dim=(2, 4, 6, 6),
+        use_linear_projection=True,
+    ),
+    "four narrow levels, nine channels as for inpainting": UNetConfig(
+        in_channels=9,
+        block_out_channels=(32, 64, 96, 128),
+        layers_per_block=1,
+        cross_attention_dim=24,
+        norm_num_groups=16,
+    ),
     "tiny": SIZES["tiny"].unet,
     "shapes32": SIZES["shapes32"].unet,
 }
 
 
 @pytest.mark.parametrize("name", UNETS)
-@pytest.mark.parametrize("scale", [1.0, 0.003], ids=["usual", "faint"])  # faint shows a wrong eps
-def test_unet_equals_diffusers(name, scale):
-    config = UNETS[name]
-    theirs = randomize(diffusers.UNet2DConditionModel.from_config(config.to_dict()))
+@pytest.mark.parametrize("kind", SIZES_OF)
+def test_unet_equals_diffusers(name, kind):
+    config, (scale, gain) = UNETS[name], SIZES_OF[kind]
+    theirs = randomize(diffusers.UNet2DConditionModel.from_config(config.to_dict()), gain=gain)
     ours = UNet2DConditionModel(config).eval()
     ours.load_state_dict(theirs.state_dict(), strict=True)
+    assert_same_eps(ours, theirs)
     latents = scale * torch.randn(2, config.in_channels, 8, 16)
     timesteps = torch.tensor([3, 801])
     context = scale * torch.randn(2, 7, config.cross_attention_dim)
@@ -56,12 +72,14 @@ def test_unet_equals_diffusers(name, scale):
         assert relative_error(ours(latents, timesteps, context), expected) <= 1e-5
 
 
-def test_unet_takes_latents_that_do_not_halve_evenly():
-    config = UNETS["four levels as in SD 1.5"]
+@pytest.mark.parametrize("size", [(12, 9), (7, 10), (8, 24)])
+@pytest.mark.parametrize("name", ["four levels as in SD 1.5", "four levels as in SD 2"])
+def test_unet_takes_latents_that_do_not_halve_evenly(name, size):
+    config = UNETS[name]
     theirs = randomize(diffusers.UNet2DConditionModel.from_config(config.to_dict()))
     ours = UNet2DConditionModel(config).eval()
     ours.load_state_dict(theirs.state_dict())
-    latents, context = torch.randn(1, 4, 12, 9), torch.randn(1, 5, 48)
+    latents, context = torch.randn(1, 4, *size), torch.randn(1, 77, config.cross_attention_dim)
     with torch.no_grad():
         expected = theirs(latents, 500, context).sample
         assert relative_error(ours(latents, 500, context), expected) <= 1e-5
@@ -69,18 +87,22 @@ def test_unet_takes_latents_that_do_not_halve_evenly():
 
 VAES = {
     "two levels": VAEConfig(block_out_channels=(32, 64), sample_size=16),
+    "four levels as in SD": VAEConfig(
+        block_out_channels=(32, 32, 64, 64), layers_per_block=2, sample_size=16, norm_num_groups=8
+    ),
     "tiny": SIZES["tiny"].vae,
     "shapes32": SIZES["shapes32"].vae,
 }
 
 
 @pytest.mark.parametrize("name", VAES)
-@pytest.mark.parametrize("scale", [1.0, 0.003], ids=["usual", "faint"])
-def test_vae_equals_diffusers(name, scale):
-    config = VAES[name]
-    theirs = randomize(diffusers.AutoencoderKL.from_config(config.to_dict()))
+@pytest.mark.parametrize("kind", SIZES_OF)
+def test_vae_equals_diffusers(name, kind):
+    config, (scale, gain) = VAES[name], SIZES_OF[kind]
+    theirs = randomize(diffusers.AutoencoderKL.from_config(config.to_dict()), gain=gain)
     ours = AutoencoderKL(config).eval()
     ours.load_state_dict(theirs.state_dict(), strict=True)
+    assert_same_eps(ours, theirs)
     images = scale * torch.randn(2, 3, 16, 24)
     latents = scale * torch.randn(2, config.latent_channels, 4, 6)
     with torch.no_grad():
@@ -100,15 +122,16 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("name", TEXTS)
-@pytest.mark.parametrize("scale", [1.0, 0.003], ids=["usual", "faint"])
-def test_text_encoder_equals_transformers(name, scale):
-    config = TEXTS[name]
+@pytest.mark.parametrize("kind", SIZES_OF)
+def test_text_encoder_equals_transformers(name, kind):
+    config, (scale, gain) = TEXTS[name], SIZES_OF[kind]
     theirs = transformers.CLIPTextModel(transformers.CLIPTextConfig(**config.to_dict()))
-    randomize(theirs)
+    randomize(theirs, gain=gain)
     theirs.embeddings.token_embedding.weight.data *= scale
     theirs.embeddings.position_embedding.weight.data *= scale
     ours = CLIPTextModel(config).eval()
     ours.load_state_dict(theirs.state_dict(), strict=True)
+    assert_same_eps(ours, theirs)
     ids = torch.randint(0, 90, (3, 17))
     with torch.no_grad():
         expected = theirs(ids).last_hidden_state

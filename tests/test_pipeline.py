@@ -6,7 +6,7 @@ import torch
 from oracles import randomize, relative_error
 from tiny import tiny_pipeline
 
-from minisd.pipeline import TextToImagePipeline, from_uint8, to_uint8
+from minisd.pipeline import TextToImagePipeline, from_uint8, text_to_image, to_uint8
 
 PROMPTS = ["a large red circle left of a small blue square", "two green rings"]
 
@@ -57,6 +57,20 @@ def test_negative_prompt_takes_the_empty_prompts_place(pipe):
     other = pipe(PROMPTS[0], negative_prompt="a heart", generator=seeds(1), **options)
     assert torch.equal(plain, empty)
     assert (plain - other).abs().max() > 1e-3
+
+
+def test_pictures_decoded_in_turns_are_the_same(pipe, monkeypatch):
+    latents = torch.randn(5, 4, 8, 10)
+    together, decode, batches = pipe.decode(latents), pipe.vae.decode, []
+
+    def watched(latents):
+        batches.append(len(latents))
+        return decode(latents)
+
+    monkeypatch.setattr(text_to_image, "MAX_PIXELS", 2 * 32 * 40)
+    monkeypatch.setattr(pipe.vae, "decode", watched)
+    torch.testing.assert_close(pipe.decode(latents), together)
+    assert batches == [2, 2, 1]
 
 
 def test_output_is_bytes_of_the_asked_size(pipe):

@@ -175,6 +175,42 @@ def test_sigma_samplers_from_pure_noise_equal_diffusers(num_steps):
     ]:
         theirs = their_trajectory(class_name, PURE_NOISE, num_steps, takes_generator=False)
         assert_same(run(name, PURE_NOISE, num_steps), theirs)
+    theirs = their_trajectory("EulerAncestralDiscreteScheduler", PURE_NOISE, num_steps)
+    assert_same(run("euler_ancestral", PURE_NOISE, num_steps), theirs)
+
+
+@pytest.mark.parametrize("num_steps", [5, 20])
+def test_heun_from_pure_noise_equals_diffusers_with_the_same_clamp(num_steps, monkeypatch):
+    # diffusers' Heun has no switch for zero terminal SNR, so it is given the clamped table.
+    class Clamped(diffusers.HeunDiscreteScheduler):
+        def set_timesteps(self, *arguments, **options):
+            table = PURE_NOISE.alphas_cumprod.clone()
+            table[-1] = 2.0**-24
+            self.alphas_cumprod = table
+            super().set_timesteps(*arguments, **options)
+
+    monkeypatch.setattr(diffusers, "ClampedHeun", Clamped, raising=False)
+    Clamped.__init__.__wrapped__ = diffusers.HeunDiscreteScheduler.__init__.__wrapped__
+    theirs = their_trajectory("ClampedHeun", PURE_NOISE, num_steps, takes_generator=False)
+    mine = run("heun", PURE_NOISE, num_steps)
+    theirs = [x for _, x in [*theirs[1::2], theirs[-1]]]
+    assert_same(mine, [(step.timestep, x) for step, x in zip(mine, theirs, strict=True)])
+
+
+@pytest.mark.parametrize("name", ["euler", "euler_ancestral", "heun", "dpm_solver_pp_2m"])
+def test_sigma_samplers_clamp_pure_noise_to_sigma_4096(name):
+    _, sigmas = samplers.sigma.sigma_grid(PURE_NOISE, timestep_grid(PURE_NOISE, 10))
+    assert sigmas[0] == pytest.approx((2**24 - 1) ** 0.5, rel=1e-6)
+    assert all(step.latents.isfinite().all() for step in run(name, PURE_NOISE, 10))
+
+
+@pytest.mark.parametrize("name", ["pndm", "flow_euler"])
+def test_pndm_and_flow_refuse_pure_noise_in_one_sentence(name):
+    kinds = ["flow_prediction"] if name == "flow_euler" else ["epsilon", "v_prediction"]
+    for kind in kinds:
+        with pytest.raises(ValueError, match="zero terminal SNR") as caught:
+            run(name, replace(PURE_NOISE, prediction_type=kind), 5)
+        assert str(caught.value).count("\n") == 0 and str(caught.value).endswith(".")
 
 
 @pytest.mark.parametrize("shift", [1.0, 3.0])
@@ -377,3 +413,42 @@ def test_what_cannot_be_sampled_is_refused(name):
 def test_too_large_an_offset_is_refused():
     with pytest.raises(ValueError, match="steps_offset 1 moves"):
         next(ddpm(dummy, NOISE, SD, 1000))
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("skip", [0, 3, 9])
+def test_from_a_noised_picture_a_step_holds_what_its_level_says(name, skip):
+    kind = "flow_prediction" if name == "flow_euler" else "epsilon"
+    schedule = replace(SD, prediction_type=kind, timestep_spacing="trailing")
+    image = torch.randn(2, 3, 4, 4, generator=seeded(9))
+
+    def denoise(latents, timestep):  # knows the picture
+        if kind == "flow_prediction":
+            return (latents - image) / (timestep / 1000)
+        alpha_bar = schedule.alpha_bar(int(timestep))
+        signal, noise = alpha_bar**0.5, (1 - alpha_bar) ** 0.5
+        return (latents - signal * image) / noise
+
+    start = {"image": image, "skip": skip, "generator": seeded()}
+    steps = list(SAMPLERS[name](denoise, NOISE, schedule, 10, **start))
+    assert len(steps) == 10 - skip and steps[-1].level == (1.0, 0.0)
+    assert_close(steps[-1].denoised, image, atol=1e-3, rtol=1e-3)
+    if name not in ("ddpm", "euler_ancestral"):  # these two draw fresh noise
+        for step in steps[:-1]:
+            signal, noise = step.level
+            assert_close(step.latents, signal * image + noise * NOISE, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_sampler_goes_on_from_latents_that_were_changed_in_place(name):
+    schedule = replace(SD, prediction_type="flow_prediction" if name == "flow_euler" else "epsilon")
+    asked, firsts = [], []
+
+    def denoise(latents, timestep):
+        asked.append(latents.abs().max())
+        return dummy(latents, timestep)
+
+    for step in SAMPLERS[name](denoise, NOISE, schedule, 4, generator=seeded()):
+        step.latents.zero_()
+        firsts.append(len(asked))  # where the next step's first question will stand
+    assert [asked[i] for i in firsts[:-1]] == [0, 0, 0] and NOISE.abs().max() > 0

@@ -12,11 +12,12 @@ import math
 import numpy as np
 import torch
 
-from .steps import Step, randn, timestep_grid
+from ..noise import randn
+from .steps import Step, start_from, timestep_grid
 
 
-def sigma_grid(schedule, timesteps, widest=False):
-    """Return timesteps and their noise levels, then a last level 0.
+def sigma_grid(schedule, timesteps, skip=0, widest=False):
+    """Return timesteps and their noise levels, the first `skip` left out, then a last level 0.
 
     With `schedule.use_karras_sigmas` the levels are evenly spaced in sigma^(1/7) instead, between
     the same ends (or with `widest` the schedule's own), and the timesteps follow. Karras et al.
@@ -31,15 +32,17 @@ def sigma_grid(schedule, timesteps, widest=False):
         first, last = (table[-1], table[0]) if widest else (sigmas[0], sigmas[-1])
         sigmas = np.linspace(first ** (1 / 7), last ** (1 / 7), len(sigmas)) ** 7
         timesteps = np.interp(np.log(sigmas), np.log(table), np.arange(len(table))).tolist()
-    return timesteps, [*sigmas.astype(np.float32).tolist(), 0.0]
+    return timesteps[skip:], [*sigmas.astype(np.float32).tolist(), 0.0][skip:]
 
 
-def first_x(noise, sigma, schedule):
+def first_x(noise, sigma, schedule, image=None):
     """Widen N(0, 1) to the first noise level: to pure noise where the grid starts at the end.
 
     A "leading" grid starts lower, with a picture's share in x, whose variance diffusers takes as 1.
-    (B, ...) -> (B, ...)
+    Where there is an `image`, x is the image under that noise. (B, ...) -> (B, ...)
     """
+    if image is not None:
+        return image + sigma * noise
     return noise * ((sigma**2 + 1) ** 0.5 if schedule.timestep_spacing == "leading" else sigma)
 
 
@@ -51,32 +54,36 @@ def predict_x0(denoise, x, timestep, sigma, schedule, prediction_type):
 
 
 @torch.no_grad()
-def euler(denoise, latents, schedule, num_inference_steps, *, prediction_type=None, generator=None):
+def euler(
+    denoise, latents, schedule, num_inference_steps, *,
+    prediction_type=None, generator=None, image=None, skip=0,
+):  # fmt: skip
     """Sample in straight lines along epsilon: Euler's method. Karras et al. 2022.
 
     (B, ...) -> yields one `Step` a timestep. Draws no noise: `generator` is not used.
     """
     grid = timestep_grid(schedule, num_inference_steps, fractional=True)
-    timesteps, sigmas = sigma_grid(schedule, grid)
-    x = first_x(latents, sigmas[0], schedule)
+    timesteps, sigmas = sigma_grid(schedule, grid, skip)
+    x = first_x(latents, sigmas[0], schedule, image)
     for t, sigma, sigma_next in zip(timesteps, sigmas, sigmas[1:]):
         x0 = predict_x0(denoise, x, t, sigma, schedule, prediction_type)
         slope = (x - x0) / sigma
         x = x + slope * (sigma_next - sigma)
-        yield Step(t, x, x0)
+        yield Step(t, x, x0, (1.0, sigma_next))
 
 
 @torch.no_grad()
 def euler_ancestral(
-    denoise, latents, schedule, num_inference_steps, *, prediction_type=None, generator=None
-):
+    denoise, latents, schedule, num_inference_steps, *,
+    prediction_type=None, generator=None, image=None, skip=0,
+):  # fmt: skip
     """Sample by Euler steps that go too far down, then add fresh noise. After k-diffusion.
 
     (B, ...) -> yields one `Step` a timestep.
     """
     grid = timestep_grid(schedule, num_inference_steps, fractional=True)
-    timesteps, sigmas = sigma_grid(schedule, grid)
-    x = first_x(latents, sigmas[0], schedule)
+    timesteps, sigmas = sigma_grid(schedule, grid, skip)
+    x = first_x(latents, sigmas[0], schedule, image)
     for t, sigma, sigma_next in zip(timesteps, sigmas, sigmas[1:]):
         x0 = predict_x0(denoise, x, t, sigma, schedule, prediction_type)
         slope = (x - x0) / sigma
@@ -84,19 +91,22 @@ def euler_ancestral(
         down = sigma_next**2 / sigma
         up = (sigma_next**2 - down**2) ** 0.5
         x = x + slope * (down - sigma) + up * randn(x.shape, generator, x.device)
-        yield Step(t, x, x0)
+        yield Step(t, x, x0, (1.0, sigma_next))
 
 
 @torch.no_grad()
-def heun(denoise, latents, schedule, num_inference_steps, *, prediction_type=None, generator=None):
+def heun(
+    denoise, latents, schedule, num_inference_steps, *,
+    prediction_type=None, generator=None, image=None, skip=0,
+):  # fmt: skip
     """Sample by Euler's step, a look at where it leads, and the mean of both slopes.
 
     Karras et al. 2022, Algorithm 1: n steps ask the network 2n - 1 times, as the last is Euler's.
     (B, ...) -> yields one `Step` a timestep. Draws no noise: `generator` is not used.
     """
     grid = timestep_grid(schedule, num_inference_steps, fractional=True)
-    timesteps, sigmas = sigma_grid(schedule, grid)
-    x = first_x(latents, sigmas[0], schedule)
+    timesteps, sigmas = sigma_grid(schedule, grid, skip)
+    x = first_x(latents, sigmas[0], schedule, image)
     for i, (t, sigma, sigma_next) in enumerate(zip(timesteps, sigmas, sigmas[1:])):
         x0 = predict_x0(denoise, x, t, sigma, schedule, prediction_type)
         slope = (x - x0) / sigma
@@ -106,13 +116,14 @@ def heun(denoise, latents, schedule, num_inference_steps, *, prediction_type=Non
             x0 = predict_x0(denoise, ahead, t_next, sigma_next, schedule, prediction_type)
             slope = (slope + (ahead - x0) / sigma_next) / 2
         x = x + slope * (sigma_next - sigma)
-        yield Step(t, x, x0)
+        yield Step(t, x, x0, (1.0, sigma_next))
 
 
 @torch.no_grad()
 def dpm_solver_pp_2m(
-    denoise, latents, schedule, num_inference_steps, *, prediction_type=None, generator=None
-):
+    denoise, latents, schedule, num_inference_steps, *,
+    prediction_type=None, generator=None, image=None, skip=0,
+):  # fmt: skip
     """Sample with one call a step, x_0 extrapolated from the last two answers. Lu et al. 2022.
 
     DPM-Solver++(2M): second order in log sigma; the first step, and the last to sigma 0, are of
@@ -120,9 +131,11 @@ def dpm_solver_pp_2m(
     (B, ...) -> yields one `Step` a timestep. Draws no noise: `generator` is not used.
     """
     grid = timestep_grid(schedule, num_inference_steps, skip_zero=True)
-    timesteps, sigmas = sigma_grid(schedule, grid, widest=True)
+    timesteps, sigmas = sigma_grid(schedule, grid, skip, widest=True)
+    levels = [(1 / (sigma**2 + 1) ** 0.5, sigma / (sigma**2 + 1) ** 0.5) for sigma in sigmas]
+    latents = start_from(latents, image, levels[0])
     previous = None  # (x_0, sigma) of the step before
-    for t, sigma, sigma_next in zip(map(round, timesteps), sigmas, sigmas[1:]):
+    for t, sigma, sigma_next, level in zip(map(round, timesteps), sigmas, sigmas[1:], levels[1:]):
         output, alpha_bar = denoise(latents, t), 1 / (sigma**2 + 1)
         x0, _ = schedule.x0_and_epsilon(latents, output, alpha_bar, prediction_type)
         target = x0
@@ -134,4 +147,4 @@ def dpm_solver_pp_2m(
         kept = sigma_next / sigma  # the share of x = latents / sqrt(alpha_bar) that stays
         x = kept * latents / alpha_bar**0.5 + (1 - kept) * target
         latents = x / (sigma_next**2 + 1) ** 0.5
-        yield Step(t, latents, x0)
+        yield Step(t, latents, x0, level)

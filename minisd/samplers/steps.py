@@ -1,4 +1,4 @@
-"""What every sampler shares: a named step, the timesteps to visit, and fresh noise."""
+"""What every sampler shares: a named step, the timesteps to visit, and where to start."""
 
 from dataclasses import dataclass
 
@@ -11,8 +11,9 @@ class Step:
     """One step of a sampler: what `for step in ddim(...)` receives."""
 
     timestep: float  # where the network was asked
-    latents: torch.Tensor  # after the step, (B, ...)
+    latents: torch.Tensor  # after the step, (B, ...); changed in place, the sampler goes on so
     denoised: torch.Tensor  # the x_0 that the network expects, (B, ...)
+    level: tuple  # (signal, noise) after the step: latents = signal * x_0 + noise * epsilon
 
 
 def check_num_steps(num_inference_steps, most):
@@ -52,16 +53,19 @@ def timestep_grid(schedule, num_inference_steps, fractional=False, skip_zero=Fal
     return timesteps[:num_inference_steps].tolist()
 
 
-def randn(shape, generator=None, device="cpu"):
-    """Draw N(0, 1) noise where the generator lives, then move it: one seed, one noise anywhere.
+def signal_and_noise(schedule, timesteps):
+    """The shares (signal, noise) of x_t = signal x_0 + noise epsilon at each timestep, then (1, 0).
 
-    A list holds one generator for each picture of the batch: its noise is the same in any batch.
+    (N,) numbers -> N + 1 pairs
     """
-    if isinstance(generator, list):
-        if len(generator) != shape[0]:
-            raise ValueError(
-                f"expected {shape[0]} generators, one a picture, got {len(generator)}."
-            )
-        return torch.cat([randn((1, *shape[1:]), one, device) for one in generator])
-    source = device if generator is None else generator.device
-    return torch.randn(shape, generator=generator, device=source).to(device)
+    alpha_bars = [schedule.alpha_bar(t) for t in timesteps]
+    return [*((a**0.5, (1 - a) ** 0.5) for a in alpha_bars), (1.0, 0.0)]
+
+
+def start_from(noise, image, level):
+    """Return what a sampler starts from: noise alone, or clean latents `image` under so much of it.
+
+    (B, ...), (B, ...) or None, (signal, noise) -> (B, ...)
+    """
+    signal, sigma = level
+    return noise if image is None else signal * image + sigma * noise

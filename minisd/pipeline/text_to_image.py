@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from .checkpoint import (
+from ..checkpoint import (
     CheckpointError,
     load_module,
     read_index,
@@ -15,14 +15,17 @@ from .checkpoint import (
     save_module,
     write_folder,
 )
-from .samplers import SAMPLERS, guide, randn
-from .schedule import NoiseSchedule
-from .text_encoder import CLIPTextModel, TextConfig
-from .tokenizer import CLIPTokenizer
-from .unet import UNet2DConditionModel, UNetConfig
-from .vae import AutoencoderKL, VAEConfig
+from ..noise import randn
+from ..samplers import SAMPLERS, guide
+from ..schedule import NoiseSchedule
+from ..text_encoder import CLIPTextModel, TextConfig
+from ..tokenizer import CLIPTokenizer
+from ..unet import UNet2DConditionModel, UNetConfig
+from ..vae import AutoencoderKL, VAEConfig
+from .pictures import to_uint8
 
-WEIGHTS = Path(__file__).parent / "weights"
+WEIGHTS = Path(__file__).parents[1] / "weights"
+MAX_PIXELS = 512 * 512  # to decode at once: more pictures take turns, which bounds the memory
 
 
 class TextToImagePipeline:
@@ -73,74 +76,78 @@ class TextToImagePipeline:
     def decode(self, latents):
         """Latents of unit variance -> pictures, clamped to [-1, 1]. (B, c, h, w) -> (B, 3, H, W)"""
         latents = latents.to(self.device, self.dtype) / self.vae.config.scaling_factor
-        return self.vae.decode(latents).float().clamp(-1, 1)
+        pixels = latents.shape[2] * latents.shape[3] * self.vae.config.downscale**2
+        images = [self.vae.decode(few) for few in latents.split(max(1, MAX_PIXELS // pixels))]
+        return torch.cat(images).float().clamp(-1, 1)
 
-    def denoiser(self, prompts, negative_prompts, guidance_scale):
+    def denoiser(self, prompts, negative_prompts, guidance_scale, extra=None):
         """Return `denoise(latents, timestep)` for these prompts, one per latent: the network's
         raw output, guided away from the negative prompts. Ho and Salimans 2022.
+
+        `extra` (B, channels, h, w) is shown to the network beside the latents.
         """
+        channels = self.unet.config.in_channels, self.unet.config.out_channels
+        if channels[0] != channels[1] + (0 if extra is None else extra.shape[1]):
+            raise ValueError(
+                f"this UNet takes {channels[0]} channels: 4 draw from a prompt or a picture, "
+                "9 (latents, mask, masked picture) need InpaintPipeline"
+            )
 
         def predict(latents, timestep, context):
+            if extra is not None:  # guidance asks twice for each latent
+                shown = extra.repeat(len(latents) // len(extra), 1, 1, 1)
+                latents = torch.cat([latents, shown], dim=1)
             return self.unet(latents.to(self.dtype), timestep, context).float()
 
-        return guide(
-            predict,
-            self.encode_prompts(prompts),
-            self.encode_prompts(negative_prompts),
-            guidance_scale,
-        )
+        contexts = self.encode_prompts(prompts), self.encode_prompts(negative_prompts)
+        return guide(predict, *contexts, guidance_scale)
+
+    def walk(self, sampler, denoise, noise, num_inference_steps, generator, image=None, skip=0):
+        """Return the steps of the sampler of that name. (B, c, h, w) -> a generator"""
+        if sampler not in SAMPLERS:
+            raise ValueError(f"unknown sampler {sampler!r}; known: {', '.join(SAMPLERS)}")
+        return SAMPLERS[sampler](
+            denoise, noise, self.schedule, num_inference_steps, generator=generator,
+            prediction_type=self.schedule.prediction_type, image=image, skip=skip,
+        )  # fmt: skip
+
+    def repeat(self, prompts, num_images_per_prompt):
+        """Return one prompt for each picture, in a list."""
+        prompts = [prompts] if isinstance(prompts, str) else prompts
+        return [prompt for prompt in prompts for _ in range(num_images_per_prompt)]
 
     @torch.no_grad()
     def sample(
-        self,
-        prompts,
-        *,
-        negative_prompt=None,
-        num_images_per_prompt=1,
-        height=None,
-        width=None,
-        num_inference_steps=20,
-        guidance_scale=4.0,
-        sampler="ddim",
-        generator=None,
-    ):
+        self, prompts, *, negative_prompt=None, num_images_per_prompt=1, height=None, width=None,
+        num_inference_steps=20, guidance_scale=4.0, sampler="ddim", generator=None,
+    ):  # fmt: skip
         """Yield each denoising step of a batch of latents. Arguments as in a call of the pipeline.
 
         A step has `.timestep`, `.latents` after it and `.denoised`, the clean latents it expects.
         """
-        prompts = [prompts] if isinstance(prompts, str) else list(prompts)
-        prompts = [prompt for prompt in prompts for _ in range(num_images_per_prompt)]
+        prompts = self.repeat(prompts, num_images_per_prompt)
         height, width = height or self.image_size, width or self.image_size
         scale = self.vae.config.downscale
         if height % scale or width % scale or min(height, width) < scale:
             raise ValueError(
                 f"height and width must be positive multiples of {scale}, got {height} x {width}"
             )
-        if sampler not in SAMPLERS:
-            raise ValueError(f"unknown sampler {sampler!r}; known: {', '.join(SAMPLERS)}")
         shape = (len(prompts), self.vae.config.latent_channels, height // scale, width // scale)
-        latents = randn(shape, generator).to(self.device)
+        noise = randn(shape, generator).to(self.device)
         denoise = self.denoiser(prompts, [negative_prompt or ""] * len(prompts), guidance_scale)
-        yield from SAMPLERS[sampler](
-            denoise,
-            latents,
-            self.schedule,
-            num_inference_steps,
-            prediction_type=self.schedule.prediction_type,
-            generator=generator,
-        )
+        yield from self.walk(sampler, denoise, noise, num_inference_steps, generator)
 
-    def __call__(self, prompts, *, output_type="uint8", progress=None, **options):
+    def __call__(self, prompts, *given, output_type="uint8", progress=None, **options):
         """Draw pictures of N prompts, `num_images_per_prompt` each, prompt by prompt.
 
         `generator` fixes the noise: one torch.Generator, or a list of one per picture, on the CPU,
         so that every device starts from the same noise. `guidance_scale` 1 means no guidance.
-        `progress` wraps the steps, as tqdm does; the other `options` are those of `sample`.
+        `progress` wraps the steps, as tqdm does. `given` and the other `options`: see `sample`.
         Returns uint8 (N, H, W, 3), or with output_type="float" float32 (N, 3, H, W) in [-1, 1].
         """
         if output_type not in ("uint8", "float"):
             raise ValueError(f'output_type must be "uint8" or "float", got {output_type!r}')
-        steps = self.sample(prompts, **options)
+        steps = self.sample(prompts, *given, **options)
         for step in progress(steps) if progress else steps:
             latents = step.latents
         images = self.decode(latents).cpu()
@@ -173,13 +180,3 @@ class TextToImagePipeline:
             save_module(self.text_encoder, new / "text_encoder", dtype)
             self.tokenizer.save_pretrained(new / "tokenizer")
             self.schedule.save(new / "scheduler" / "scheduler_config.json")
-
-
-def to_uint8(images):
-    """Pictures in [-1, 1] -> bytes. (N, 3, H, W) -> (N, H, W, 3) uint8"""
-    return ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
-
-
-def from_uint8(images):
-    """Bytes -> pictures in [-1, 1]. (N, H, W, 3) uint8 -> (N, 3, H, W) float32"""
-    return images.permute(0, 3, 1, 2).float() / 127.5 - 1
