@@ -236,6 +236,7 @@ def main():
         start = time.process_time()
         new = examine(name, RUNS[name], arguments.folder, arguments.steps)
         rows = [row for row in rows if row[0] not in ("run", name)] + new
+        rows.sort(key=lambda row: [*RUNS].index(row[0]))  # stable: steps stay in order
         with writing(table) as temporary, open(temporary, "w", newline="") as file:
             csv.writer(file).writerows([["run", "step", "raw", "slow"], *rows])
         print(f"{name}: loss {new[-1][2]}, {time.process_time() - start:.0f} CPU seconds")
