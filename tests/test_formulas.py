@@ -34,7 +34,7 @@ def tags(latex):
 ALL = {tags(latex)[0]: latex for path in NOTEBOOKS for _, latex in displays(path) if tags(latex)}
 
 
-def compare(latex, entry, seed=0):
+def assert_formula_is_code(latex, entry, seed=0):
     """Raise where a formula says something else than its code: `entry` is one of FORMULAS."""
     symbols, expected = entry(Draw(seed))
     found = equations(latex)
@@ -58,7 +58,7 @@ def is_caught(latex, entry):
     """Whether some draw of numbers shows that this text is wrong."""
     try:
         for seed in range(3):
-            compare(latex, entry, seed)
+            assert_formula_is_code(latex, entry, seed)
     except Exception:  # whatever happens, it is no quiet success
         return True
     return False
@@ -86,7 +86,7 @@ def test_every_formula_is_accounted_for():
 @pytest.mark.parametrize("tag", FORMULAS)
 @pytest.mark.parametrize("seed", range(3))
 def test_formula_is_the_code(tag, seed):
-    compare(ALL[tag], FORMULAS[tag], seed)
+    assert_formula_is_code(ALL[tag], FORMULAS[tag], seed)
 
 
 @pytest.mark.parametrize("tag", FORMULAS)
@@ -240,7 +240,7 @@ def known(latex):
 @pytest.mark.parametrize("latex", KNOWN)
 def test_reader_knows_its_formulas(latex):
     for seed in range(3):
-        compare(latex, known(latex), seed)
+        assert_formula_is_code(latex, known(latex), seed)
 
 
 @pytest.mark.parametrize("latex", KNOWN)
@@ -266,7 +266,7 @@ def test_a_broken_jump_is_caught(right, wrong):
         symbols, expected = known(jump)(draw)
         return {**symbols, **before}, expected
 
-    compare(jump, entry)
+    assert_formula_is_code(jump, entry)
     assert right in jump and is_caught(jump.replace(right, wrong), entry)
 
 

@@ -221,16 +221,9 @@ def test_public_names_say_what_they_do(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
-def test_notebook_was_run_from_top_to_bottom(path):
-    notebook = json.loads(path.read_text(encoding="utf-8"))
-    code_cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    counts = [cell["execution_count"] for cell in code_cells]
-    assert counts == list(range(1, len(counts) + 1)), "restart the kernel, run all cells, save"
-    for cell in code_cells:
-        if "raises-exception" not in cell["metadata"].get("tags", []):
-            errors = [out["ename"] for out in cell["outputs"] if out["output_type"] == "error"]
-            assert not errors, f"cell {cell['execution_count']} shows {errors}"
+def test_notebook_is_light_and_runs_anywhere(path):  # that it was run: tests/test_notebooks.py
     assert path.stat().st_size <= MAX_NOTEBOOK_BYTES
+    notebook = json.loads(path.read_text(encoding="utf-8"))
     assert notebook["metadata"]["kernelspec"]["name"] == "python3"
 
 
