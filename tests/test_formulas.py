@@ -1,7 +1,7 @@
 r"""The formulas that a learner reads are the code that the package runs.
 
 Every displayed formula of the notebooks is read as it stands there (tests/latex.py), evaluated on
-random numbers, and compared with the code: tests/formula_table.py says with which. A formula that
+random numbers, and compared with the code: tests/formulas says with which. A formula that
 cannot be evaluated is listed there with the reason; one that is in neither list fails.
 """
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from formula_table import EQUIVALENT_EDITS, FORMULAS, NOT_EVALUATED, Draw
+from formulas import EQUIVALENT_EDITS, FORMULAS, NOT_EVALUATED, Draw
 from latex import UnreadableError, canonical, equations, evaluate
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("[0-9][0-9]_*.ipynb"))

@@ -1,9 +1,4 @@
-r"""Which code each displayed formula of the notebooks must agree with.
-
-An entry of FORMULAS takes a `Draw` (random numbers) and returns the values of the symbols, and
-{left side: value by the package}, in the order of the display. The symbols' names are the LaTeX
-of the notebook; a function stands for a symbol with an index or an argument.
-"""
+"""The formulas of notebooks 01 to 04."""
 
 import torch
 
@@ -27,21 +22,7 @@ from minisd.schedule import (
     training_target,
 )
 
-
-class Draw:
-    """Random float64 numbers, the same for one seed."""
-
-    def __init__(self, seed):
-        self.seed, self.generator = seed, torch.Generator().manual_seed(seed)
-
-    def normal(self, *shape):
-        """N(0, 1), of any shape."""
-        return torch.randn(shape, generator=self.generator, dtype=torch.float64)
-
-    def share(self, *shape, low=0.1, high=0.9):
-        """Between `low` and `high`: an alpha-bar, a beta, a variance."""
-        uniform = torch.rand(shape, generator=self.generator, dtype=torch.float64)
-        return low + (high - low) * uniform
+from .draw import one_based
 
 
 def scores_of_softmax(draw):
@@ -49,11 +30,6 @@ def scores_of_softmax(draw):
     scores = draw.normal(5)
     symbols = {"s": one_based(scores), "S": 5, "j": 2, "m": draw.normal()}
     return symbols, {"w_j": softmax(scores)[1]}
-
-
-def one_based(tensor):
-    """A tensor as papers count: x(1) is its first element. Slices for the axes left out."""
-    return lambda *places: tensor[tuple(int(place) - 1 for place in places)]
 
 
 def dot_products(draw, channels=4):
@@ -356,6 +332,3 @@ NOT_EVALUATED = {
     "3.14": "an expectation over data, times and noise; the laws of exercise 03.denoising_loss "
     "hold the code to it",
 }
-
-# Edits of the text that change nothing, with the reason as a comment.
-EQUIVALENT_EDITS = {}
