@@ -102,6 +102,8 @@ def build_parser() -> argparse.ArgumentParser:
     length = command.add_mutually_exclusive_group(required=True)
     length.add_argument("--minutes", type=number(float, 0.01, 10**6), help="all parts together")
     length.add_argument("--steps", type=whole, help="UNet steps instead of minutes")
+    command.add_argument("--from", dest="start", metavar="MODEL",
+                         help="train this one further; its autoencoder stays")  # fmt: skip
     command.add_argument("--resume", action="store_true", help="go on with the run in DIR")
 
     command = add_command(evaluate, "Measure how often pictures obey.", EVALUATE_EXAMPLES)
@@ -153,8 +155,9 @@ def train(args) -> None:
     length = {"minutes": args.minutes, "steps": args.steps}
     try:
         runs.train(
-            args.preset, Path(args.out), **length, seed=args.seed, resume=args.resume, device=device
-        )
+            args.preset, Path(args.out), **length, seed=args.seed, resume=args.resume,
+            device=device, start=args.start and find_model(args.start),
+        )  # fmt: skip
     except KeyboardInterrupt:
         if Path(args.out, "plan.json").exists():  # else there is nothing yet to go on with
             print("\nsaved; to go on: the same command and --resume", file=sys.stderr)

@@ -34,7 +34,7 @@ class Recipe:
     pictures: int = 12 * BLOCK
     captions_per_picture: int = 4
     batch_size: int = 64
-    vae_steps: int = 2000  # with --steps, at most this many; with --minutes, a share of the time
+    vae_steps: int = 7500  # with --steps, at most this many; with --minutes, a share of the time
     vae_share: float = 0.25
     vae_learning_rate: float = 1.5e-3
     vae_batch_size: int = 32
@@ -75,6 +75,7 @@ class Plan:
     vae_steps: int
     unet_steps: int
     dtype: str  # of the products inside the networks
+    start: str | None = None  # the model folder that the run went on from
 
 
 def new_vae(preset, device):
@@ -83,12 +84,17 @@ def new_vae(preset, device):
     return TrainingState({"vae": vae}, RECIPES[preset].vae_learning_rate, ema_decay=0.99)
 
 
-def new_denoiser(preset, text_config, device):
-    """Return a fresh UNet and text encoder of a size, ready to train."""
+def new_denoiser(preset, text_config, device, start=None):
+    """Return a UNet and text encoder of a size, ready to train; with the weights of the pipeline
+    `start` where one is given.
+    """
     parts = {
         "unet": UNet2DConditionModel(SIZES[preset].unet).to(device),
         "text_encoder": CLIPTextModel(text_config).to(device),
     }
+    if start is not None:
+        for name, part in parts.items():
+            part.load_state_dict(getattr(start, name).state_dict())
     return TrainingState(parts, RECIPES[preset].learning_rate)
 
 
@@ -100,12 +106,16 @@ def kl_strength(step, num_steps):
     return min(1.0, step / (0.75 * num_steps)) ** 4
 
 
-def make_plan(preset, minutes, steps, seed, device):
-    """Decide on the number of steps; `minutes` by timing a few steps of each part here and now."""
+def make_plan(preset, minutes, steps, seed, device, start=None):
+    """Decide on the number of steps; `minutes` by timing a few steps of each part here and now.
+
+    A run that goes on from the model in the folder `start` takes that one's autoencoder.
+    """
     recipe, size, dtype = RECIPES[preset], SIZES[preset], fastest_dtype(device)
     name = str(dtype).removeprefix("torch.")
     if steps is not None:
-        return Plan(preset, seed, min(steps, recipe.vae_steps), steps, name)
+        vae_steps = 0 if start else min(steps, recipe.vae_steps)
+        return Plan(preset, seed, vae_steps, steps, name, start)
     B, vae = recipe.batch_size, size.vae
     side = vae.sample_size // vae.downscale
     images = torch.zeros(recipe.vae_batch_size, 3, size.image_size, size.image_size, device=device)
@@ -121,9 +131,10 @@ def make_plan(preset, minutes, steps, seed, device):
     per_step = time_steps(state, lambda _: denoising_loss(*parts, latents, ids, None), dtype)
 
     seconds = (60 * minutes - STARTING) * (1 - LOOKING)
-    vae_steps = max(1, int(seconds * recipe.vae_share / per_vae_step))
-    unet_steps = max(1, int(seconds * (1 - recipe.vae_share) / per_step))
-    return Plan(preset, seed, vae_steps, unet_steps, name)
+    vae_seconds = 0 if start else seconds * recipe.vae_share
+    vae_steps = 0 if start else max(1, int(vae_seconds / per_vae_step))
+    unet_steps = max(1, int((seconds - vae_seconds) / per_step))
+    return Plan(preset, seed, vae_steps, unet_steps, name, start)
 
 
 def time_steps(state, compute_loss, dtype, num_steps=10):

@@ -41,7 +41,7 @@ READ_EVERY = 25  # steps between two looks at the loss: each look waits for the 
 class Run:
     """One training run: its folder, its plan, its data, and where it stands."""
 
-    def __init__(self, preset, out, minutes, steps, seed, resume, device):
+    def __init__(self, preset, out, minutes, steps, seed, resume, device, start=None):
         if preset not in RECIPES:
             raise ValueError(f"unknown preset {preset!r}; known: {', '.join(RECIPES)}")
         self.out, self.device = Path(out), torch.device(device)
@@ -49,27 +49,33 @@ class Run:
         self.history = {"minutes": 0.0, "losses": [], "scores": []}
         plan_file = self.out / "plan.json"
         if plan_file.exists() and not resume:
-            raise ValueError(
-                f"{self.out} holds a run already: add --resume, or choose another --out"
-            )
+            raise ValueError(f"{self.out} holds a run: add --resume, or choose another --out")
         if resume and not plan_file.exists():
             raise ValueError(f"{self.out} holds no run to resume: start it without --resume")
         if resume:
             with reading(plan_file):
                 self.plan = Plan(**json.loads(plan_file.read_text()))
             if (preset, seed) != (self.plan.preset, self.plan.seed):
-                raise ValueError(
-                    f"{self.out} was begun with --preset {self.plan.preset} --seed "
-                    f"{self.plan.seed}: resume it with the same"
-                )
+                begun = f"--preset {self.plan.preset} --seed {self.plan.seed}"
+                raise ValueError(f"{self.out} was begun with {begun}: resume it with the same")
         else:
-            self.plan = make_plan(preset, minutes, steps, seed, self.device)
+            if start is not None:
+                self.take_over(start)
+            self.plan = make_plan(preset, minutes, steps, seed, self.device, start)
             with writing(plan_file) as path:
                 path.write_text(json.dumps(dataclasses.asdict(self.plan), indent=2) + "\n")
         self.dtype = getattr(torch, self.plan.dtype)
         self.scenes = training_scenes(self.recipe.pictures, self.plan.seed)
         self.images = world.render(self.scenes, self.size.image_size)  # (N, H, W, 3) uint8
         self.started = time.perf_counter()
+
+    def take_over(self, folder):
+        """Use the tokenizer and the autoencoder of the model in `folder`."""
+        pipe = TextToImagePipeline.from_pretrained(folder)
+        if pipe.unet.config != self.size.unet:
+            raise ValueError(f"expected a model of the preset's size, {folder} has another UNet")
+        pipe.tokenizer.save_pretrained(self.out / "tokenizer")
+        save_module(pipe.vae, self.out / "vae")
 
     def minutes(self):
         """Minutes trained so far, over all sessions."""
@@ -165,7 +171,8 @@ class Run:
         """Train text encoder and UNet on latents and captions that are prepared once."""
         text_config = dataclasses.replace(self.size.text, vocab_size=len(tokenizer))
         torch.manual_seed(self.plan.seed)  # initial weights
-        state = new_denoiser(self.plan.preset, text_config, self.device)
+        start = self.plan.start and TextToImagePipeline.from_pretrained(self.plan.start)
+        state = new_denoiser(self.plan.preset, text_config, self.device, start)
         unet, text_encoder = state.modules["unet"], state.modules["text_encoder"]
         schedule = self.size.schedule.to(self.device)
         latents = self.encode(vae, self.images) * vae.config.scaling_factor  # (N, c, h, w)
@@ -216,13 +223,14 @@ class Run:
         plot.loss_curve(steps, losses, "UNet").savefig(self.out / "loss.png")
 
 
-def train(preset, out, *, minutes=None, steps=None, seed=0, resume=False, device="cpu"):
+def train(preset, out, *, minutes=None, steps=None, seed=0, start=None, resume=False, device="cpu"):
     """Train every part from nothing into the folder `out`; see the module's first lines.
 
     Give `minutes` (all parts together, turned into a stored number of steps) or UNet `steps`.
+    `start` is a model folder to go on from: its tokenizer and autoencoder stay as they are.
     Raises KeyboardInterrupt after saving when stopped by Ctrl-C or SIGTERM; `resume` goes on.
     """
-    run = Run(preset, out, minutes, steps, seed, resume, device)
+    run = Run(preset, out, minutes, steps, seed, resume, device, start)
     tokenizer = run.train_tokenizer()
     vae = run.train_vae()
     run.train_denoiser(tokenizer, vae)

@@ -119,15 +119,28 @@ def vae_loss(vae, images, kl_weight, generator):
     return F.mse_loss(reconstruction, images) + kl_weight * kl
 
 
+def draw_timesteps(B, T, generator=None, device=None):
+    """Draw noise levels to train on: half of them anywhere in 0..T-1, half around the middle.
+
+    Nearly clean and nearly lost latents teach little; what goes where is decided in between, and
+    there a prompt saves most of the error. A few at every level must stay: sampling begins at
+    pure noise. Compare Esser et al. 2024, section 3.1. -> (B,) integers
+    """
+    draw = {"generator": generator, "device": device}
+    anywhere = torch.rand(B, **draw)
+    around_the_middle = 0.52 + 0.13 * torch.randn(B, **draw)
+    level = torch.where(torch.rand(B, **draw) < 0.5, anywhere, around_the_middle)
+    return (level * T).long().clamp(0, T - 1)
+
+
 def denoising_loss(unet, text_encoder, schedule, latents, token_ids, generator):
     """Noise each latent to a random level, and ask for what was added. Ho et al. 2020, Algorithm 1.
 
     (B, c, h, w) of unit variance, (B, S) integers -> scalar: the mean squared error of the
     prediction that `schedule.prediction_type` names.
     """
-    B = latents.shape[0]
     draw = {"generator": generator, "device": latents.device}
-    timesteps = torch.randint(schedule.num_train_timesteps, (B,), **draw)
+    timesteps = draw_timesteps(latents.shape[0], schedule.num_train_timesteps, **draw)
     noise = torch.randn(latents.shape, **draw)
     noisy = add_noise(latents, noise, timesteps, schedule.alphas_cumprod)
     target = schedule.target(latents, noise, timesteps)

@@ -262,6 +262,8 @@ def test_no_traceback_from_a_process_of_its_own(tmp_path):
         (["--preset", "tiny", "--steps", "-1"], "'-1'"),
         (["--preset", "tiny", "--minutes", "0"], "'0'"),
         (["--preset", "tiny", "--minutes", "inf"], "'inf'"),
+        (["--preset", "tiny", "--steps", "1", "--from", "nowhere"], "nowhere"),
+        (["--preset", "tiny", "--steps", "1", "--from", "shapes32"], "another UNet"),
     ],
 )
 def test_train_refuses(tmp_path, capsys, arguments, says):

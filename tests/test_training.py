@@ -20,6 +20,7 @@ from minisd.schedule import NoiseSchedule
 from minisd.training import (
     TrainingState,
     denoising_loss,
+    draw_timesteps,
     drop_captions,
     fit,
     learning_rate_factor,
@@ -225,6 +226,41 @@ def test_a_stopped_run_resumes_to_the_same_weights(finished, tmp_path, monkeypat
     monkeypatch.setattr(runs, "fit", real_fit)
     train("tiny", out, steps=24, resume=True)
     assert all(torch.equal(a, b) for a, b in zip(weights(out), weights(finished), strict=True))
+
+
+def test_a_run_goes_on_from_a_model(tmp_path):
+    train("tiny", tmp_path / "first", steps=3)
+    first, second = tmp_path / "first" / "model", tmp_path / "second"
+    train("tiny", second, steps=4, seed=1, start=str(first))
+    before, after = (TextToImagePipeline.from_pretrained(f) for f in (first, second / "model"))
+    assert before.tokenizer.vocab == after.tokenizer.vocab
+    for a, b in zip(before.vae.parameters(), after.vae.parameters(), strict=True):
+        assert torch.equal(a, b)
+    moved = [
+        (a - b).abs().max().item() / a.abs().max().item()
+        for a, b in zip(before.unet.parameters(), after.unet.parameters(), strict=True)
+        if a.dim() > 1
+    ]
+    assert 0 < max(moved) < 0.2  # a few small steps away: fresh weights differ by about 1
+    state = load_state(second / "unet.pt")["state"]
+    assert state["step"] == 4
+
+
+def test_a_run_goes_on_from_its_own_size_alone(tmp_path):
+    with pytest.raises(ValueError, match="another UNet"):
+        train("tiny", tmp_path / "run", steps=1, start="shapes32")
+    assert not (tmp_path / "run" / "plan.json").exists()
+    train("tiny", tmp_path / "run", steps=1)  # the folder is as free as before
+
+
+def test_levels_are_drawn_everywhere_and_most_around_the_middle():
+    drawn = draw_timesteps(20_000, 1000, torch.Generator().manual_seed(0))
+    assert drawn.min() == 0 and drawn.max() == 999
+    tenths = torch.bincount(drawn // 100, minlength=10) / len(drawn)
+    assert tenths.min() > 0.04  # the anywhere half alone gives each tenth .05
+    assert 0.15 < tenths[5] < 0.25 and tenths[5] == tenths.max()
+    again = draw_timesteps(20_000, 1000, torch.Generator().manual_seed(0))
+    assert torch.equal(drawn, again)
 
 
 def test_each_part_trains_on_batches_of_its_own_size(tmp_path, monkeypatch):
