@@ -153,7 +153,7 @@ def test_machine_map_lights_one_notebooks_parts():
         texts = figure.axes[0].texts
         return {text.get_text() for text in texts if text.get_fontweight() == "bold"}
 
-    for number in range(10):
+    for number in range(11):
         figure = plot.machine_map(lit=f"{number:02}")
         drawn(figure)
         assert bool(bold(figure)) == (number > 0)

@@ -47,7 +47,8 @@ def check(id: str, mine):
     borrowed = verdict.mistake == "borrowed"
     _say(f"{id}: {'not yours yet' if borrowed else 'not right yet'}.\n{verdict.message}")
     if _failures[id] >= 3:
-        _say("That was more than two attempts: the first hint below is there to be opened.")
+        _say("That was more than two attempts: the hints below are there to be opened.")
+        _say("The first gives a direction, the second goes nearly all of the way.")
     _say(f"The notebook goes on with the package's own {name}.")
     return exercise.reference
 

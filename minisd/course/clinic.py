@@ -26,7 +26,8 @@ from torch import nn
 from .. import plot
 from ..checkpoint import flush, writing
 from ..schedule import NoiseSchedule, add_noise, posterior
-from .bank.n04_unet.ema_update import buffers_averaged, ema_update
+from .bank.n04_unet.ema_mistakes import buffers_averaged
+from .bank.n04_unet.ema_update import ema_update
 from .bank.n04_unet.patients import PATIENTS
 from .bank.n04_unet.pictures import draw_shapes
 from .bank.n04_unet.unet2d import UNet2DModel

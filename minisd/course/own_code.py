@@ -115,12 +115,6 @@ def own_frames(error, answer) -> list[traceback.FrameSummary]:
     ]
 
 
-def raised_in_own_code(error, answer) -> bool:
-    """True where the line that raised is the learner's."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return bool(frames) and frames[-1] in own_frames(error, answer)
-
-
 def raised_by_torch(error) -> bool:
     """True where torch itself raised it, as a network without `forward` does."""
     frames = traceback.extract_tb(error.__traceback__)

@@ -19,7 +19,7 @@ PARTS = {  # part: (left, bottom, width, height, what is written in it); 10 wide
 LIT = {  # notebook: its parts
     "01": {"attention"}, "02": {"forward noise"}, "03": {"sampler"}, "04": {"UNet", "blocks"},
     "05": {"VAE"}, "06": {"text encoder"}, "07": {"UNet", "cross-attention"},
-    "08": {"guidance", "sampler"}, "09": set(PARTS),
+    "08": {"guidance", "sampler"}, "09": set(PARTS), "10": set(PARTS),
 }  # fmt: skip
 WORDS = {"prompt": (0.6, 2.45), "picture,\nnoise": (0.6, 1.35), "picture": (9.55, 1.35)}
 ARROWS = [  # from, to
@@ -32,11 +32,11 @@ ARROWS = [  # from, to
 def machine_map(lit: str) -> Figure:
     """Draw the parts of a text-to-image model, and light those that one notebook builds.
 
-    `lit` is the notebook's number, "01" to "09"; "00" lights nothing. The numbers in the boxes say
+    `lit` is the notebook's number, "01" to "10"; "00" lights nothing. The numbers in the boxes say
     where each part is built. Lit parts have a thick frame and bold type, not only a color.
     """
     if lit != "00" and lit not in LIT:
-        raise ValueError(f"expected a notebook from '00' to '09', got {lit!r}")
+        raise ValueError(f"expected a notebook from '00' to '10', got {lit!r}")
     figure = NotebookFigure(figsize=(7.6, 2.4), dpi=120)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, 10), ylim=(0, 3.1))

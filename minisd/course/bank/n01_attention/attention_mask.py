@@ -89,6 +89,15 @@ def triangle_the_wrong_way_round(lengths, num_queries, num_keys, causal=False):
     return mask & later if causal else mask
 
 
+def triangle_ends_in_the_last_corner(lengths, num_queries, num_keys, causal=False):
+    """With `causal`, and as many queries as keys, it is right. Otherwise your triangle is moved so
+    that the last query meets the last key; here both are counted from the front.
+    """
+    mask = attention_mask(lengths, num_queries, num_keys)
+    earlier = torch.ones(num_queries, num_keys, dtype=torch.bool).tril(num_keys - num_queries)
+    return mask & earlier if causal else mask
+
+
 def inverted(lengths, num_queries, num_keys, causal=False):
     """True marks what is forbidden in yours; the statement asks for what is allowed. (Both customs
     exist: torch.nn.MultiheadAttention has the other one.)
@@ -127,6 +136,11 @@ def causal_ignored(lengths, num_queries, num_keys, causal=False):
     return attention_mask(lengths, num_queries, num_keys)
 
 
+def always_causal(lengths, num_queries, num_keys, causal=False):
+    """Later keys are hidden without `causal`, too."""
+    return attention_mask(lengths, num_queries, num_keys, causal=True)
+
+
 def padding_ignored(lengths, num_queries, num_keys, causal=False):
     """The lengths change nothing: padded keys may be looked at like real ones."""
     return attention_mask(torch.full_like(lengths, num_keys), num_queries, num_keys, causal)
@@ -151,12 +165,14 @@ EXERCISE = Exercise(
     mistakes=(
         diagonal_left_out,
         triangle_the_wrong_way_round,
+        triangle_ends_in_the_last_corner,
         inverted,
         padding_applied_to_the_queries,
         length_off_by_one,
         padding_or_causal,
         longest_length_used_for_all,
         causal_ignored,
+        always_causal,
         padding_ignored,
     ),
     needs_gradient=False,  # booleans have none

@@ -88,6 +88,25 @@ class scaled_by_the_full_width(Attention):  # noqa: N801
         return self.to_out(merge(scaled_dot_product_attention(q / math.sqrt(self.num_heads), k, v)))
 
 
+class not_scaled(Attention):  # noqa: N801
+    """The scores are not divided by anything that depends on the width E = D / K of a head."""
+
+    def forward(self, x, context=None):
+        q, k, v = (split(y, self.num_heads) for y in projected(self, x, context))
+        return self.to_out(merge(scaled_dot_product_attention(q * math.sqrt(q.shape[-1]), k, v)))
+
+
+class number_taken_for_the_width(Attention):  # noqa: N801
+    """You cut heads of the width `num_heads`, as many as fit. It is the number of heads that is
+    given; their width is E = D / K.
+    """
+
+    def forward(self, x, context=None):
+        many = x.shape[-1] // self.num_heads
+        q, k, v = (split(y, many) for y in projected(self, x, context))
+        return self.to_out(merge(scaled_dot_product_attention(q, k, v)))
+
+
 class heads_averaged(Attention):  # noqa: N801
     """The heads were averaged: what each found is lost. They belong side by side."""
 
@@ -112,6 +131,25 @@ class last_projection_forgotten(Attention):  # noqa: N801
     def forward(self, x, context=None):
         q, k, v = (split(y, self.num_heads) for y in projected(self, x, context))
         return merge(scaled_dot_product_attention(q, k, v))
+
+
+class values_made_by_to_k(Attention):  # noqa: N801
+    """Keys and values are the same numbers: to_v is never asked. A key says what there is to find,
+    the value what one gets.
+    """
+
+    def forward(self, x, context=None):
+        q, k, _ = (split(y, self.num_heads) for y in projected(self, x, context))
+        return self.to_out(merge(scaled_dot_product_attention(q, k, k)))
+
+
+class input_added(Attention):  # noqa: N801
+    """x is added to the answer. Only what was found is asked for here: whoever calls this layer
+    adds it to x.
+    """
+
+    def forward(self, x, context=None):
+        return x + Attention.forward(self, x, context)
 
 
 class context_ignored(Attention):  # noqa: N801
@@ -163,9 +201,13 @@ MISTAKES = (
     merged_by_reshape_alone,
     heads_interleaved,
     scaled_by_the_full_width,
+    not_scaled,
+    number_taken_for_the_width,
     heads_averaged,
     one_head_instead_of_many,
     last_projection_forgotten,
+    values_made_by_to_k,
+    input_added,
     context_ignored,
     keys_from_x,
     values_from_x,

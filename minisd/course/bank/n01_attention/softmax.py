@@ -100,6 +100,14 @@ def smallest_subtracted(scores, dim=-1):
     return exponentials / exponentials.sum(dim, keepdim=True)
 
 
+def largest_absolute_value_subtracted(scores, dim=-1):
+    """A row of large negative scores becomes 0/0: you take off the largest *absolute value*, which
+    lies far above all of its scores. exp is safe from overflow there, and everything is 0.
+    """
+    exponentials = (scores - scores.abs().amax(dim, keepdim=True)).exp()
+    return exponentials / exponentials.sum(dim, keepdim=True)
+
+
 def divided_by_the_sum_of_everything(scores, dim=-1):
     """All weights together sum to 1; each row should, on its own."""
     exponentials = (scores - scores.amax(dim, keepdim=True)).exp()
@@ -152,6 +160,7 @@ EXERCISE = Exercise(
         largest_of_the_whole_tensor_subtracted,
         mean_subtracted,
         smallest_subtracted,
+        largest_absolute_value_subtracted,
         divided_by_the_sum_of_everything,
         dim_ignored,
         keepdim_forgotten,

@@ -88,6 +88,18 @@ class last_projection_forgotten(SpatialAttention):  # noqa: N801
         return x + rearrange(found, "b (h w) c -> b c h w", h=x.shape[2])
 
 
+class not_scaled(SpatialAttention):  # noqa: N801
+    """The scores are not divided by the root of the width: a token is as wide as the picture has
+    channels.
+    """
+
+    def forward(self, x):
+        y = rearrange(self.group_norm(x), "b c h w -> b (h w) c")
+        weights = (self.to_q(y) @ self.to_k(y).mT).softmax(-1)
+        found = self.to_out(weights @ self.to_v(y))
+        return x + rearrange(found, "b (h w) c -> b c h w", h=x.shape[2])
+
+
 class queries_and_keys_exchanged(SpatialAttention):  # noqa: N801
     """Queries come from to_k and keys from to_q: trained weights would be read the wrong way round,
     so that each pixel is looked at where it should look.
@@ -125,6 +137,7 @@ MISTAKES = (
     normalized_picture_added,
     norm_forgotten,
     last_projection_forgotten,
+    not_scaled,
     queries_and_keys_exchanged,
     rows_only,
     batch_as_one_picture,

@@ -5,7 +5,7 @@ import math
 import torch
 
 from ...exercise import Exercise
-from .tools import close, cosine_curve
+from .tools import close, cosine_curve, right_betas, with_product
 
 STABLE_DIFFUSION = ("scaled_linear", 1000, 0.00085, 0.012)
 
@@ -75,7 +75,7 @@ def each_step_keeps_its_share(mine):
     for kind in ("linear", "scaled_linear", "cosine"):
         betas, alphas_cumprod = mine(kind, 20, 0.01, 0.3)
         before = torch.cat([torch.ones(1), alphas_cumprod[:-1]])
-        if not close(alphas_cumprod, before * (1 - betas)):
+        if not close(alphas_cumprod, before * (1 - betas), rtol=5e-5):
             return False
     return True
 
@@ -105,51 +105,38 @@ def cosine_is_half_way_at_half_time(mine):
     return close(alphas_cumprod[499], 0.49384, rtol=0, atol=2e-4) and bool((betas < 0.9995).all())
 
 
-def _betas(kind, T, start, end):
-    """The right betas, so that a mistake further on can start from them."""
-    if kind == "cosine":
-        curve = cosine_curve(T)
-        return (1 - curve[1:] / curve[:-1]).clamp(max=0.999).float()
-    root = 0.5 if kind == "scaled_linear" else 1
-    return torch.linspace(start**root, end**root, T) ** (1 / root)
-
-
-def _with_product(betas):
-    return betas, (1 - betas).cumprod(dim=0)
-
-
 def _with_curve(kind, T, start, end, curve, cap=0.999):
     """The right answer, but for the curve of the cosine schedule."""
     if kind == "cosine":
-        return _with_product((1 - curve[1:] / curve[:-1]).clamp(max=cap).float())
-    return _with_product(_betas(kind, T, start, end))
+        return with_product((1 - curve[1:] / curve[:-1]).clamp(max=cap).float())
+    return with_product(right_betas(kind, T, start, end))
 
 
 def square_forgotten(kind, T, start, end):
     """With `scaled_linear` the first beta is .029, not .00085: you walked evenly between the
     square roots, and stayed there.
     """
-    betas = _betas(kind, T, start, end)
-    return _with_product(betas.sqrt() if kind == "scaled_linear" else betas)
+    betas = right_betas(kind, T, start, end)
+    return with_product(betas.sqrt() if kind == "scaled_linear" else betas)
 
 
 def scaled_linear_without_roots(kind, T, start, end):
     """Your `scaled_linear` is `linear` under another name. In the scaled one it is the square
     roots that are evenly spaced.
     """
-    return _with_product(_betas("linear" if kind == "scaled_linear" else kind, T, start, end))
+    return with_product(right_betas("linear" if kind == "scaled_linear" else kind, T, start, end))
 
 
 def end_point_never_reached(kind, T, start, end):
     """The last beta falls short of beta_end, by one step: between T values lie T - 1 gaps."""
-    return _with_product(_betas(kind, T if kind == "cosine" else T + 1, start, end)[:T])
+    return with_product(right_betas(kind, T if kind == "cosine" else T + 1, start, end)[:T])
 
 
 def product_of_the_betas(kind, T, start, end):
     """After the second step next to nothing is left of the picture: you multiplied what each step
     *adds*. Multiply what it keeps.
     """
-    betas = _betas(kind, T, start, end)
+    betas = right_betas(kind, T, start, end)
     return betas, betas.cumprod(dim=0)
 
 
@@ -157,7 +144,7 @@ def sum_for_product(kind, T, start, end):
     """Each of your steps takes its share of the *first* picture, so that in the end less than
     nothing is left. The second step takes its share of what the first has left over.
     """
-    betas = _betas(kind, T, start, end)
+    betas = right_betas(kind, T, start, end)
     return betas, 1 - betas.cumsum(dim=0)
 
 
@@ -165,7 +152,7 @@ def one_steps_factor(kind, T, start, end):
     """At the last step almost all of the picture is still there: what you return as alpha-bar is
     what ONE step keeps.
     """
-    betas = _betas(kind, T, start, end)
+    betas = right_betas(kind, T, start, end)
     return betas, 1 - betas
 
 
@@ -173,22 +160,30 @@ def starts_at_1(kind, T, start, end):
     """Your alpha-bar begins at exactly 1, and so comes one step late: index 0 of the code already
     stands for the first step (papers count from 1).
     """
-    betas, alphas_cumprod = _with_product(_betas(kind, T, start, end))
+    betas, alphas_cumprod = with_product(right_betas(kind, T, start, end))
     return betas, torch.cat([torch.ones(1), alphas_cumprod[:-1]])
 
 
 def alpha_bars_first(kind, T, start, end):
     """You return alpha-bar first and the betas second. The statement wants them the other way."""
-    return _with_product(_betas(kind, T, start, end))[::-1]
+    return with_product(right_betas(kind, T, start, end))[::-1]
 
 
 def cosine_curve_taken_for_beta(kind, T, start, end):
-    """For `cosine` the curve f is alpha-bar itself. You took 1 - f(t) for beta: but a beta is
-    about one step, so it compares two neighbors on the curve.
+    """For `cosine` the curve f is what alpha-bar should follow. You took 1 - f(t) for beta: but a
+    beta is about one step, so it compares two neighbors on the curve.
     """
     if kind == "cosine":
-        return _with_product((1 - cosine_curve(T)[1:]).clamp(max=0.999).float())
-    return _with_product(_betas(kind, T, start, end))
+        return with_product((1 - cosine_curve(T)[1:]).clamp(max=0.999).float())
+    return with_product(right_betas(kind, T, start, end))
+
+
+def cosine_curve_returned_as_alpha_bar(kind, T, start, end):
+    """For `cosine` you return the curve f itself as alpha-bar. It begins at f(0), a hair below 1;
+    what is left follows from the betas, by formula (2.1), whatever the kind.
+    """
+    betas, alphas_cumprod = with_product(right_betas(kind, T, start, end))
+    return betas, cosine_curve(T)[1:].float() if kind == "cosine" else alphas_cumprod
 
 
 def cosine_without_the_cap(kind, T, start, end):
@@ -239,6 +234,7 @@ EXERCISE = Exercise(
         starts_at_1,
         alpha_bars_first,
         cosine_curve_taken_for_beta,
+        cosine_curve_returned_as_alpha_bar,
         cosine_without_the_cap,
         cosine_without_the_offset,
         cosine_not_squared,

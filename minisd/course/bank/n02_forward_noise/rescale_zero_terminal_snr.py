@@ -75,8 +75,9 @@ def shifted_not_scaled(betas):
 
 
 def stretched_to_1(betas):
-    """Your first step adds no noise at all (beta 0): you stretched so that sqrt(alpha-bar) begins
-    at 1. It did not begin at 1 before.
+    """Your first step adds no noise at all (beta 0). Either you stretched so that sqrt(alpha-bar)
+    begins at 1, where it did not begin before, or you put a 1 in front of the ratios, where the
+    first alpha-bar belongs.
     """
     roots = _roots(betas)
     return _to_betas((roots - roots[-1]) / (roots[0] - roots[-1]))

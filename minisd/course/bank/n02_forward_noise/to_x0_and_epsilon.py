@@ -3,7 +3,7 @@
 import torch
 
 from ...exercise import Exercise
-from .tools import close, normal, table
+from .tools import close, normal, roots, table, truth
 
 
 def to_x0_and_epsilon(latents, prediction, alpha_bar, prediction_type):
@@ -37,21 +37,12 @@ def cases(generator):
     }
 
 
-def _truth(seed, alpha_bar):
-    """A picture, a noise, and what becomes of them: x_t, and the three true predictions."""
-    generator, shape = torch.Generator().manual_seed(seed), (len(alpha_bar), 2, 3, 4)
-    x0, epsilon = normal(generator, *shape), normal(generator, *shape)
-    signal, noise = (level.sqrt().reshape(-1, 1, 1, 1) for level in (alpha_bar, 1 - alpha_bar))
-    v = signal * epsilon - noise * x0
-    return signal * x0 + noise * epsilon, x0, epsilon, v
-
-
 def both_answers_rebuild_x_t(mine):
     """Put your two answers back into the jump, sqrt(alpha-bar) x_0 + sqrt(1 - alpha-bar) epsilon:
     it does not give the x_t that you were handed.
     """
     alpha_bar, generator = torch.tensor([0.9, 0.4]), torch.Generator().manual_seed(27)
-    signal, noise = (level.sqrt().reshape(2, 1, 1, 1) for level in (alpha_bar, 1 - alpha_bar))
+    signal, noise = roots(alpha_bar)
     for kind in ("epsilon", "sample", "v_prediction"):
         latents, said = normal(generator, 2, 2, 3, 4), normal(generator, 2, 2, 3, 4)
         x0, epsilon = mine(latents.clone(), said, alpha_bar, kind)
@@ -65,7 +56,7 @@ def the_three_truths_give_one_pair(mine):
     true v. All three should lead back to this picture and this noise. One does not.
     """
     alpha_bar = torch.tensor([0.9, 0.5, 0.1])
-    latents, x0, epsilon, v = _truth(28, alpha_bar)
+    latents, x0, epsilon, v = truth(28, alpha_bar)
     for said, kind in ((epsilon, "epsilon"), (x0, "sample"), (v, "v_prediction")):
         found = mine(latents.clone(), said.clone(), alpha_bar, kind)
         if not (close(found[0], x0, atol=1e-4) and close(found[1], epsilon, atol=1e-4)):
@@ -97,7 +88,7 @@ def v_works_where_nothing_is_left(mine):
 def each_picture_its_own_level(mine):
     """A picture is read otherwise in a batch than alone: each should follow its own alpha-bar."""
     alpha_bar = table()[torch.tensor([20, 300, 600, 900])]
-    latents, x0, epsilon, v = _truth(31, alpha_bar)
+    latents, x0, epsilon, v = truth(31, alpha_bar)
     for said, kind in ((epsilon, "epsilon"), (x0, "sample"), (v, "v_prediction")):
         together = mine(latents.clone(), said.clone(), alpha_bar, kind)
         for i in range(4):
@@ -118,17 +109,12 @@ def _read(latents, said, alpha_bar, kind):
     return signal * latents - noise * said, signal * said + noise * latents
 
 
-def _roots(alpha_bar):
-    alpha_bar = alpha_bar.reshape(-1, 1, 1, 1)
-    return alpha_bar**0.5, (1 - alpha_bar) ** 0.5
-
-
 def epsilon_not_divided(latents, prediction, alpha_bar, prediction_type):
     """From epsilon: what you call x_0 is still the faded picture. Put it back into the jump, and
     it does not give x_t.
     """
     if prediction_type == "epsilon":
-        return latents - _roots(alpha_bar)[1] * prediction, prediction
+        return latents - roots(alpha_bar)[1] * prediction, prediction
     return _read(latents, prediction, alpha_bar.reshape(-1, 1, 1, 1), prediction_type)
 
 
@@ -137,7 +123,7 @@ def epsilon_divided_by_alpha_bar(latents, prediction, alpha_bar, prediction_type
     multiplied the picture?
     """
     if prediction_type == "epsilon":
-        signal, noise = _roots(alpha_bar)
+        signal, noise = roots(alpha_bar)
         return (latents - noise * prediction) / signal**2, prediction
     return _read(latents, prediction, alpha_bar.reshape(-1, 1, 1, 1), prediction_type)
 
@@ -145,7 +131,7 @@ def epsilon_divided_by_alpha_bar(latents, prediction, alpha_bar, prediction_type
 def epsilon_without_the_noises_root(latents, prediction, alpha_bar, prediction_type):
     """From epsilon: some noise stays behind in x_0. How much of it had the jump put in?"""
     if prediction_type == "epsilon":
-        signal, noise = _roots(alpha_bar)
+        signal, noise = roots(alpha_bar)
         return (latents - noise**2 * prediction) / signal, prediction
     return _read(latents, prediction, alpha_bar.reshape(-1, 1, 1, 1), prediction_type)
 
@@ -153,7 +139,7 @@ def epsilon_without_the_noises_root(latents, prediction, alpha_bar, prediction_t
 def sample_not_divided(latents, prediction, alpha_bar, prediction_type):
     """From x_0 (`sample`): what you call epsilon is still as weak as the jump made it."""
     if prediction_type == "sample":
-        return prediction, latents - _roots(alpha_bar)[0] * prediction
+        return prediction, latents - roots(alpha_bar)[0] * prediction
     return _read(latents, prediction, alpha_bar.reshape(-1, 1, 1, 1), prediction_type)
 
 
@@ -162,7 +148,7 @@ def v_sign_of_x0(latents, prediction, alpha_bar, prediction_type):
     turn them by an angle: of the four signs, one is negative.
     """
     if prediction_type == "v_prediction":
-        signal, noise = _roots(alpha_bar)
+        signal, noise = roots(alpha_bar)
         return signal * latents + noise * prediction, signal * prediction + noise * latents
     return _read(latents, prediction, alpha_bar.reshape(-1, 1, 1, 1), prediction_type)
 
@@ -170,7 +156,7 @@ def v_sign_of_x0(latents, prediction, alpha_bar, prediction_type):
 def v_sign_of_epsilon(latents, prediction, alpha_bar, prediction_type):
     """From v: at alpha-bar = 0, x_t is pure noise, but as epsilon you return its negative."""
     if prediction_type == "v_prediction":
-        signal, noise = _roots(alpha_bar)
+        signal, noise = roots(alpha_bar)
         return signal * latents - noise * prediction, signal * prediction - noise * latents
     return _read(latents, prediction, alpha_bar.reshape(-1, 1, 1, 1), prediction_type)
 
@@ -180,7 +166,7 @@ def v_factors_exchanged(latents, prediction, alpha_bar, prediction_type):
     comes v, its sign turned.
     """
     if prediction_type == "v_prediction":
-        signal, noise = _roots(alpha_bar)
+        signal, noise = roots(alpha_bar)
         return noise * latents - signal * prediction, noise * prediction + signal * latents
     return _read(latents, prediction, alpha_bar.reshape(-1, 1, 1, 1), prediction_type)
 
@@ -198,9 +184,20 @@ def v_by_way_of_epsilon(latents, prediction, alpha_bar, prediction_type):
     terminal SNR (exercise 2.5) that is the very first step of sampling.
     """
     if prediction_type == "v_prediction":
-        signal, noise = _roots(alpha_bar)
+        signal, noise = roots(alpha_bar)
         epsilon = signal * prediction + noise * latents
         return (latents - noise * epsilon) / signal, epsilon
+    return _read(latents, prediction, alpha_bar.reshape(-1, 1, 1, 1), prediction_type)
+
+
+def v_by_way_of_x0(latents, prediction, alpha_bar, prediction_type):
+    """From v: right, until alpha-bar is 1, and then nan. You read epsilon from x_0, by the root of
+    1 - alpha-bar, and where there is no noise yet that root is 0.
+    """
+    if prediction_type == "v_prediction":
+        signal, noise = roots(alpha_bar)
+        x0 = signal * latents - noise * prediction
+        return x0, (latents - signal * x0) / noise
     return _read(latents, prediction, alpha_bar.reshape(-1, 1, 1, 1), prediction_type)
 
 
@@ -241,6 +238,7 @@ EXERCISE = Exercise(
         v_factors_exchanged,
         v_taken_for_epsilon,
         v_by_way_of_epsilon,
+        v_by_way_of_x0,
         alpha_bar_not_reshaped,
         answers_in_the_wrong_order,
     ),

@@ -40,10 +40,11 @@ PREDICTIONS = (
             "collapse": "Yes: each step moves to the mean of what was possible, and nothing "
             "spreads the samples again. They huddle where many data are near.",
             "sharper": "A sampler without noise does exist (DDIM), but it walks by another rule. "
-            "This rule takes off more noise than one level holds and counts on fresh noise to "
-            "make up for it: without it the samples collapse.",
-            "same": "Fresh noise is no decoration: the rule takes off more noise than one level "
-            "holds, and counts on fresh noise to make up for it. Without it the samples collapse.",
+            "This rule takes off more noise than lies between two levels and counts on fresh "
+            "noise to make up for it: without it the samples collapse.",
+            "same": "Fresh noise is no decoration: the rule takes off more noise than lies between "
+            "two levels, and counts on fresh noise to make up for it. Without it the samples "
+            "collapse.",
         },
     ),
     Prediction(

@@ -58,6 +58,14 @@ def saying_nothing_costs_one(mine):
     return all(0.93 < loss < 1.07 for loss in losses)
 
 
+def twice_as_far_costs_four_times(mine):
+    """A model whose answer is off by 1 everywhere should have loss 1, and one that is off by 2
+    loss 4. In yours it is otherwise.
+    """
+    losses = [ask(mine, (64, 2), 6, off_by=off_by)[0] for off_by in (1.0, 2.0)]
+    return all(abs(loss - right) < 1e-2 for loss, right in zip(losses, (1, 4)))
+
+
 def noise_is_gaussian(mine):
     """What was put into the pictures is no N(0, 1) noise: of that, 32% lies beyond 1 or -1, as much
     on either side.
@@ -165,8 +173,8 @@ def clean_picture_fed(model, x0, alphas_cumprod, generator=None):
     return ((model(x0.clone(), timesteps) - noise) ** 2).mean()
 
 
-def alpha_bar_fed_for_the_time(model, x0, alphas_cumprod, generator=None):
-    """The model expects a whole time, 0 .. T-1; you hand it alpha_bar."""
+def no_whole_time_fed(model, x0, alphas_cumprod, generator=None):
+    """The model expects a whole time, 0 .. T-1; you hand it a fraction (alpha_bar, or t / T?)."""
     timesteps, noise = _draw(x0, alphas_cumprod, generator)
     x_t = _jump(x0, noise, timesteps, alphas_cumprod)
     return ((model(x_t, alphas_cumprod[timesteps]) - noise) ** 2).mean()
@@ -192,6 +200,13 @@ def absolute_error(model, x0, alphas_cumprod, generator=None):
     return (model(x_t, timesteps) - noise).abs().mean()
 
 
+def root_of_the_mean(model, x0, alphas_cumprod, generator=None):
+    """You take the root of the mean at the end. The formula has none: with it, a batch weighs the
+    less, the worse the model does on it.
+    """
+    return denoising_loss(model, x0, alphas_cumprod, generator) ** 0.5
+
+
 EXERCISE = Exercise(
     "03.denoising_loss",
     "The loss that trains it",
@@ -205,6 +220,7 @@ EXERCISE = Exercise(
         pictures_stay_clean,
         knowing_costs_nothing,
         saying_nothing_costs_one,
+        twice_as_far_costs_four_times,
         every_time_is_drawn,
         noise_is_gaussian,
         pictures_have_their_own_noise,
@@ -220,10 +236,11 @@ EXERCISE = Exercise(
         fresh_noise_as_target,
         picture_as_target,
         clean_picture_fed,
-        alpha_bar_fed_for_the_time,
+        no_whole_time_fed,
         roots_forgotten_in_the_jump,
         summed,
         absolute_error,
+        root_of_the_mean,
     ),
     run=run,
     needs_gradient=False,  # the last law asks for it: what `run` returns are observations

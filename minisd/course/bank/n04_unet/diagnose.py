@@ -96,6 +96,9 @@ def run(mine, patient):
     cause = mine.get(patient) if isinstance(mine, dict) else mine(patient)
     if cause is None:
         raise NotImplementedError(f"{patient} has no diagnosis yet")
+    if not isinstance(cause, str):
+        kind = type(cause).__name__
+        raise TypeError(f"{patient} was given a {kind}: return one cause, as text, for one patient")
     if cause not in CAUSES:
         raise ValueError(f"{cause!r} is none of CAUSES: {', '.join(CAUSES)}")
     return cause

@@ -1,11 +1,10 @@
 """04.ema_update: a slow copy of the network, that follows the trained one."""
 
-import copy
-
 import torch
 from torch import nn
 
 from ...exercise import Exercise
+from .ema_mistakes import MISTAKES
 
 
 @torch.no_grad()
@@ -140,82 +139,6 @@ def no_graph_grows(mine):
     return all(p.grad_fn is None and not p.requires_grad for p in slow.parameters())
 
 
-@torch.no_grad()
-def decay_the_wrong_way_round(slow, model, decay):
-    """After one update `slow` is almost the model: `decay` says how much of the OLD is kept."""
-    for old, new in zip(slow.parameters(), model.parameters()):
-        old.lerp_(new, decay)
-    for old, new in zip(slow.buffers(), model.buffers()):
-        old.copy_(new)
-
-
-@torch.no_grad()
-def buffers_averaged(slow, model, decay):
-    """Tables and counters were averaged as well. A buffer half way between two values means
-    nothing, and whole numbers are cut to the one below, step after step."""
-    states = zip(slow.state_dict().values(), model.state_dict().values())
-    for old, new in states:
-        old.copy_(decay * old + (1 - decay) * new)
-
-
-@torch.no_grad()
-def buffers_left_behind(slow, model, decay):
-    """The buffers of `slow` are still those of its first day."""
-    for old, new in zip(slow.parameters(), model.parameters()):
-        old.lerp_(new, 1 - decay)
-
-
-@torch.no_grad()
-def the_model_is_averaged(slow, model, decay):
-    """You changed the model itself: from now on its training is held back by its own past."""
-    ema_update(slow, model, decay)
-    for old, new in zip(slow.parameters(), model.parameters()):
-        new.copy_(old)
-
-
-@torch.no_grad()
-def same_tensor_not_a_copy(slow, model, decay):
-    """`slow` and the model share their memory: train one and the other moves. Assigning a tensor
-    does not copy its numbers."""
-    ema_update(slow, model, decay)
-    for old, new in zip(slow.parameters(), model.parameters()):
-        old.data = new.data
-
-
-def graph_kept(slow, model, decay):
-    """Every update hangs on the last one, and memory grows. Averages need no gradient."""
-    for old, new in zip(slow.parameters(), model.parameters()):
-        old.lerp_(new, 1 - decay)
-    for old, new in zip(slow.buffers(), model.buffers()):
-        old.copy_(new)
-
-
-@torch.no_grad()
-def frozen_parameters_skipped(slow, model, decay):
-    """Parameters without gradient stay at their first values in `slow`."""
-    for old, new in zip(slow.parameters(), model.parameters()):
-        if new.requires_grad:
-            old.lerp_(new, 1 - decay)
-    for old, new in zip(slow.buffers(), model.buffers()):
-        old.copy_(new)
-
-
-@torch.no_grad()
-def added_without_keeping(slow, model, decay):
-    """`slow` grows for ever: a share of the model is added, and nothing of the old taken off. Two
-    equal models do not stay equal."""
-    for old, new in zip(slow.parameters(), model.parameters()):
-        old.add_((1 - decay) * new)
-    for old, new in zip(slow.buffers(), model.buffers()):
-        old.copy_(new)
-
-
-@torch.no_grad()
-def another_copy_averaged(slow, model, decay):
-    """`slow` itself does not move: you average a copy of it, and nobody gets that copy."""
-    ema_update(copy.deepcopy(slow), model, decay)
-
-
 EXERCISE = Exercise(
     "04.ema_update",
     "The slow copy (EMA)",
@@ -234,17 +157,7 @@ EXERCISE = Exercise(
         buffers_are_the_models,
         no_graph_grows,
     ),
-    mistakes=(
-        decay_the_wrong_way_round,
-        buffers_averaged,
-        buffers_left_behind,
-        the_model_is_averaged,
-        same_tensor_not_a_copy,
-        graph_kept,
-        frozen_parameters_skipped,
-        added_without_keeping,
-        another_copy_averaged,
-    ),
+    mistakes=MISTAKES,
     run=run,
     needs_gradient=False,
 )

@@ -61,6 +61,14 @@ def groups_are_normal(mine):
     return bool(groups.mean(dim=-1).abs().max() < 1e-3 and (variance - 1).abs().max() < 1e-3)
 
 
+def numbers_keep_their_places(mine):
+    """The largest number of a group should be the largest of the result, at the same place. In
+    yours it stands elsewhere: does the way back from the groups undo the way there?"""
+    images, _, _ = _draw((2, 6, 3, 5), torch.Generator().manual_seed(7))
+    before, after = (x.reshape(2, 3, -1).argmax(-1) for x in (images, _plain(mine, images, 3)))
+    return torch.equal(before, after)
+
+
 def groups_are_neighbors(mine):
     """Change a picture's first channel, and the result changes in channels that are not of its
     group. A group is made of channels that lie side by side."""
@@ -213,6 +221,7 @@ EXERCISE = Exercise(
     laws=(
         groups_are_normal,
         groups_are_neighbors,
+        numbers_keep_their_places,
         pictures_are_alone,
         contrast_does_not_matter,
         constant_gives_the_bias,

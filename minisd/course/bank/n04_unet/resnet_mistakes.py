@@ -103,6 +103,29 @@ class second_norm_forgotten(InPieces):  # noqa: N801
         return self.conv2(F.silu(y))
 
 
+class time_multiplied(InPieces):  # noqa: N801
+    """The time is multiplied with the picture: in the drawing, the circle where they meet has a
+    plus."""
+
+    def forward(self, x, time=None):
+        y = self.first(x) * self.project(time)
+        return self.second(y) + self.shortcut(x)
+
+
+class relu_for_silu(InPieces):  # noqa: N801
+    """Everything stands where it should, but the bend is a ReLU: SiLU is x times sigmoid(x), and
+    lets a little of what is negative through."""
+
+    def first(self, x):
+        return self.conv1(F.relu(self.norm1(x)))
+
+    def project(self, time):
+        return self.time_emb_proj(F.relu(time))[:, :, None, None]
+
+    def second(self, y):
+        return self.conv2(F.relu(self.norm2(y)))
+
+
 class first_time_for_all(InPieces):  # noqa: N801
     """Every picture gets the first one's time."""
 
@@ -129,6 +152,8 @@ MISTAKES = (
     multiplied_instead_of_added,
     second_silu_forgotten,
     second_norm_forgotten,
+    time_multiplied,
+    relu_for_silu,
     first_time_for_all,
     time_along_the_rows,
 )

@@ -40,8 +40,8 @@ def fastest_is_cosine(mine):
 
 
 def slowest_has_its_period(mine):
-    """Each frequency should be max_period^(-2i/dim), i from 0: the slowest wave of yours does not
-    come back after 2 pi max_period^(1 - 2/dim), or `max_period` changes nothing."""
+    """Your slowest wave turns at the wrong speed: its frequency should be max_period^(-2i/dim) for
+    i = dim/2 - 1, the last, so that it comes back after 2 pi max_period^(1 - 2/dim)."""
     for period in (10000, 100):
         wave = 2 * math.pi * period ** (1 - 2 / 16)
         quarter = mine(torch.tensor([wave / 4, wave]), 16, period)[:, [7, 15]]
@@ -51,7 +51,8 @@ def slowest_has_its_period(mine):
 
 
 def neighbors_are_alike(mine):
-    """Times that lie side by side should get similar rows; yours look unrelated."""
+    """Times that lie side by side should get similar rows; yours look unrelated. Do your
+    waves get slower along the row, as they should?"""
     rows = mine(torch.arange(1000.0), 32)
     return bool(((rows[1:] * rows[:-1]).sum(dim=1) / 16).min() > 0.8)
 
@@ -81,7 +82,7 @@ def _frequencies(dim, max_period=10000, steps=None):
 
 def sines_first(timesteps, dim, max_period=10000):
     """At t = 0 you give zeros, then ones. The order of the two halves matters: the weights of
-    Stable Diffusion expect the other one. (Exchanged, its picture is 6% off, with no message.)"""
+    Stable Diffusion expect the other one, and no message tells them that they got this."""
     return timestep_embedding(timesteps, dim, max_period).roll(dim // 2, dims=-1)
 
 
@@ -142,8 +143,8 @@ EXERCISE = Exercise(
         starts_with_ones,
         has_length,
         fastest_is_cosine,
-        slowest_has_its_period,
         neighbors_are_alike,
+        slowest_has_its_period,
         all_times_differ,
         is_float32,
     ),
