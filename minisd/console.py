@@ -5,9 +5,11 @@ Nothing here imports torch or the package's other modules before it is needed.
 
 import argparse
 import math
+import signal
 import string
 import sys
 import textwrap
+from contextlib import contextmanager
 from pathlib import Path
 
 STABLE_DIFFUSION = (  # how to get it; said where a model is missing, and by --help
@@ -116,3 +118,16 @@ def explain(error: Exception) -> str | None:
     if isinstance(error, RuntimeError) and "memory" in str(error):
         return "not enough memory: ask for less at once (pictures, batch), or use --device cpu"
     return None
+
+
+@contextmanager
+def stop_signals():
+    """Yield a list that fills when Ctrl-C or SIGTERM asks to stop: the step is finished first."""
+    asked = []
+    names = (signal.SIGINT, signal.SIGTERM)
+    before = {name: signal.signal(name, lambda *_: asked.append(True)) for name in names}
+    try:
+        yield asked
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)

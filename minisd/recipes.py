@@ -6,11 +6,12 @@ from dataclasses import dataclass, fields
 import torch
 
 from .sizes import SIZES
+from .sketch import Sketch, sketch_loss
 from .text_encoder import CLIPTextModel
 from .training import TrainingState, denoising_loss, fastest_dtype, fit, vae_loss
 from .unet import UNet2DConditionModel
 from .vae import AutoencoderKL
-from .world import Scenes, sample_scenes
+from .world import Scenes, captions, sample_scenes
 
 BLOCK = 4096  # scenes drawn at once
 STARTING = 30  # seconds that a run takes to draw and encode its pictures
@@ -39,6 +40,8 @@ class Recipe:
     vae_learning_rate: float = 1.5e-3
     vae_batch_size: int = 32
     kl_weight: float = 8e-3  # reached late: see kl_strength
+    text_steps: int = 2500  # at most: the text encoder's first lessons, see minisd.sketch
+    text_share: float = 0.1
     learning_rate: float = 2e-3
     caption_dropout: float = 0.1
     num_milestones: int = 12  # scores and sample pictures that a run makes
@@ -51,6 +54,7 @@ RECIPES = {
         batch_size=8,
         vae_batch_size=8,
         vae_steps=20,
+        text_steps=20,
         num_milestones=2,
         score_prompts=7,
     ),
@@ -73,6 +77,7 @@ class Plan:
     preset: str
     seed: int
     vae_steps: int
+    text_steps: int
     unet_steps: int
     dtype: str  # of the products inside the networks
     start: str | None = None  # the model folder that the run went on from
@@ -84,17 +89,22 @@ def new_vae(preset, device):
     return TrainingState({"vae": vae}, RECIPES[preset].vae_learning_rate, ema_decay=0.99)
 
 
-def new_denoiser(preset, text_config, device, start=None):
-    """Return a UNet and text encoder of a size, ready to train; with the weights of the pipeline
-    `start` where one is given.
-    """
+def new_text_encoder(preset, text_config, device):
+    """Return a fresh text encoder of a size and the sketch that gives it its first lessons."""
+    vae = SIZES[preset].vae
+    side = vae.sample_size // vae.downscale
+    width, heads = text_config.hidden_size, text_config.num_attention_heads
     parts = {
-        "unet": UNet2DConditionModel(SIZES[preset].unet).to(device),
         "text_encoder": CLIPTextModel(text_config).to(device),
+        "sketch": Sketch(width, heads, vae.latent_channels, side).to(device),
     }
-    if start is not None:
-        for name, part in parts.items():
-            part.load_state_dict(getattr(start, name).state_dict())
+    return TrainingState(parts, RECIPES[preset].learning_rate)
+
+
+def new_denoiser(preset, unet, text_encoder, device):
+    """Return UNet and text encoder, fresh or trained, ready to train together."""
+    parts = {"unet": unet, "text_encoder": text_encoder}
+    parts = {name: part.to(device).requires_grad_(True) for name, part in parts.items()}
     return TrainingState(parts, RECIPES[preset].learning_rate)
 
 
@@ -114,8 +124,8 @@ def make_plan(preset, minutes, steps, seed, device, start=None):
     recipe, size, dtype = RECIPES[preset], SIZES[preset], fastest_dtype(device)
     name = str(dtype).removeprefix("torch.")
     if steps is not None:
-        vae_steps = 0 if start else min(steps, recipe.vae_steps)
-        return Plan(preset, seed, vae_steps, steps, name, start)
+        lessons = (0, 0) if start else (min(steps, recipe.vae_steps), min(steps, recipe.text_steps))
+        return Plan(preset, seed, *lessons, steps, name, start)
     B, vae = recipe.batch_size, size.vae
     side = vae.sample_size // vae.downscale
     images = torch.zeros(recipe.vae_batch_size, 3, size.image_size, size.image_size, device=device)
@@ -126,15 +136,25 @@ def make_plan(preset, minutes, steps, seed, device, start=None):
     part = state.modules["vae"]
     per_vae_step = time_steps(state, lambda _: vae_loss(part, images, 0.0, None), dtype)
 
-    state, schedule = new_denoiser(preset, size.text, device), size.schedule.to(device)
-    parts = state.modules["unet"], state.modules["text_encoder"], schedule
+    state = new_text_encoder(preset, size.text, device)
+    text_encoder, sketch = state.modules["text_encoder"], state.modules["sketch"]
+    per_text_step = time_steps(
+        state, lambda _: sketch_loss(sketch, text_encoder, latents, ids), dtype
+    )
+
+    state = new_denoiser(preset, UNet2DConditionModel(size.unet), text_encoder, device)
+    parts = state.modules["unet"], text_encoder, size.schedule.to(device)
     per_step = time_steps(state, lambda _: denoising_loss(*parts, latents, ids, None), dtype)
 
     seconds = (60 * minutes - STARTING) * (1 - LOOKING)
-    vae_seconds = 0 if start else seconds * recipe.vae_share
-    vae_steps = 0 if start else max(1, int(vae_seconds / per_vae_step))
-    unet_steps = max(1, int((seconds - vae_seconds) / per_step))
-    return Plan(preset, seed, vae_steps, unet_steps, name, start)
+    vae_steps = text_steps = 0
+    if start is None:
+        vae_steps = max(1, int(seconds * recipe.vae_share / per_vae_step))
+        text_steps = max(1, int(seconds * recipe.text_share / per_text_step))
+        text_steps = min(text_steps, recipe.text_steps)
+    rest = seconds - vae_steps * per_vae_step - text_steps * per_text_step
+    unet_steps = max(1, int(rest / per_step))
+    return Plan(preset, seed, vae_steps, text_steps, unet_steps, name, start)
 
 
 def time_steps(state, compute_loss, dtype, num_steps=10):
@@ -154,3 +174,9 @@ def training_scenes(n, seed):
     ]
     names = [field.name for field in fields(Scenes)]
     return Scenes(*(torch.cat([getattr(b, name) for b in blocks]) for name in names))
+
+
+def training_captions(scenes, tokenizer, count, seed):
+    """Say each scene in `count` ways. -> (N, count, S) token ids"""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.stack([tokenizer(captions(scenes, generator)) for _ in range(count)], dim=1)

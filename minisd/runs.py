@@ -7,32 +7,23 @@ import csv
 import dataclasses
 import json
 import math
-import signal
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
-from . import plot, world
+from . import plot, recipes, world
 from .checkpoint import load_module, load_state, reading, save_module, save_state, writing
+from .console import stop_signals
 from .evaluate import quick_scores
 from .pipeline import TextToImagePipeline, from_uint8
-from .recipes import (
-    BLOCK,
-    RECIPES,
-    SAMPLE_PROMPTS,
-    Plan,
-    kl_strength,
-    make_plan,
-    new_denoiser,
-    new_vae,
-    training_scenes,
-)
+from .recipes import BLOCK, RECIPES, SAMPLE_PROMPTS, Plan
 from .sizes import SIZES
+from .sketch import sketch_loss
 from .tokenizer import CLIPTokenizer
 from .training import denoising_loss, drop_captions, fit, step_generator, vae_loss
+from .unet import UNet2DConditionModel
 from .vae import AutoencoderKL, VAEConfig
 
 READ_EVERY = 25  # steps between two looks at the loss: each look waits for the GPU
@@ -61,11 +52,11 @@ class Run:
         else:
             if start is not None:
                 self.take_over(start)
-            self.plan = make_plan(preset, minutes, steps, seed, self.device, start)
+            self.plan = recipes.make_plan(preset, minutes, steps, seed, self.device, start)
             with writing(plan_file) as path:
                 path.write_text(json.dumps(dataclasses.asdict(self.plan), indent=2) + "\n")
         self.dtype = getattr(torch, self.plan.dtype)
-        self.scenes = training_scenes(self.recipe.pictures, self.plan.seed)
+        self.scenes = recipes.training_scenes(self.recipe.pictures, self.plan.seed)
         self.images = world.render(self.scenes, self.size.image_size)  # (N, H, W, 3) uint8
         self.started = time.perf_counter()
 
@@ -138,7 +129,7 @@ class Run:
         folder = self.out / "vae"
         if not (folder / "config.json").exists():
             torch.manual_seed(self.plan.seed)  # initial weights
-            state = new_vae(self.plan.preset, self.device)
+            state = recipes.new_vae(self.plan.preset, self.device)
             vae = state.modules["vae"]
 
             def compute_loss(step):
@@ -146,7 +137,7 @@ class Run:
                 rows = torch.randint(len(self.images), (self.recipe.vae_batch_size,),
                                      generator=generator, device=self.device)  # fmt: skip
                 images = from_uint8(self.images[rows.cpu()]).to(self.device)
-                kl_weight = self.recipe.kl_weight * kl_strength(step, self.plan.vae_steps)
+                kl_weight = self.recipe.kl_weight * recipes.kl_strength(step, self.plan.vae_steps)
                 return vae_loss(vae, images, kl_weight, generator)
 
             self.train_part("vae", state, compute_loss, self.plan.vae_steps, lambda *_: None)
@@ -167,33 +158,49 @@ class Run:
             ]
         return torch.cat(parts)
 
-    def train_denoiser(self, tokenizer, vae):
-        """Train text encoder and UNet on latents and captions that are prepared once."""
+    def train_text_encoder(self, tokenizer, latents, token_ids):
+        """Give the text encoder its first lessons."""
         text_config = dataclasses.replace(self.size.text, vocab_size=len(tokenizer))
         torch.manual_seed(self.plan.seed)  # initial weights
-        start = self.plan.start and TextToImagePipeline.from_pretrained(self.plan.start)
-        state = new_denoiser(self.plan.preset, text_config, self.device, start)
-        unet, text_encoder = state.modules["unet"], state.modules["text_encoder"]
-        schedule = self.size.schedule.to(self.device)
-        latents = self.encode(vae, self.images) * vae.config.scaling_factor  # (N, c, h, w)
-        generator = torch.Generator().manual_seed(self.plan.seed)
-        token_ids = torch.stack(
-            [
-                tokenizer(world.captions(self.scenes, generator))
-                for _ in range(self.recipe.captions_per_picture)
-            ],
-            dim=1,
-        ).to(self.device)  # (N, captions, S)
-        empty_ids = tokenizer([""])[0].to(self.device)  # (S,)
+        state = recipes.new_text_encoder(self.plan.preset, text_config, self.device)
+        parts = state.modules["sketch"], state.modules["text_encoder"]
 
         def compute_loss(step):
-            generator = step_generator(self.plan.seed, step, self.device)
-            draw = {"generator": generator, "device": self.device}
-            rows = torch.randint(len(latents), (self.recipe.batch_size,), **draw)
-            which = torch.randint(token_ids.shape[1], rows.shape, **draw)
-            ids = drop_captions(
-                token_ids[rows, which], empty_ids, self.recipe.caption_dropout, generator
-            )
+            rows, ids, _ = self.draw_batch(latents, token_ids, step)
+            return sketch_loss(*parts, latents[rows], ids)
+
+        self.train_part("sketch", state, compute_loss, self.plan.text_steps, lambda *_: None)
+        return state.averages["text_encoder"]
+
+    def draw_batch(self, latents, token_ids, step):
+        """Choose pictures and one caption each. -> rows (B,), token ids (B, S), the generator"""
+        generator = step_generator(self.plan.seed, step, self.device)
+        draw = {"generator": generator, "device": self.device}
+        rows = torch.randint(len(latents), (self.recipe.batch_size,), **draw)
+        which = torch.randint(token_ids.shape[1], rows.shape, **draw)
+        return rows, token_ids[rows, which], generator
+
+    def train_denoiser(self, tokenizer, vae):
+        """Train text encoder and UNet on latents and captions that are prepared once."""
+        latents = self.encode(vae, self.images) * vae.config.scaling_factor  # (N, c, h, w)
+        token_ids = recipes.training_captions(
+            self.scenes, tokenizer, self.recipe.captions_per_picture, self.plan.seed
+        ).to(self.device)  # (N, captions, S)
+        empty_ids = tokenizer([""])[0].to(self.device)  # (S,)
+        if self.plan.start is None:
+            torch.manual_seed(self.plan.seed)  # initial weights
+            unet = UNet2DConditionModel(self.size.unet)
+            text_encoder = self.train_text_encoder(tokenizer, latents, token_ids)
+        else:
+            pipe = TextToImagePipeline.from_pretrained(self.plan.start)
+            unet, text_encoder = pipe.unet, pipe.text_encoder
+        state = recipes.new_denoiser(self.plan.preset, unet, text_encoder, self.device)
+        unet, text_encoder = state.modules["unet"], state.modules["text_encoder"]
+        schedule = self.size.schedule.to(self.device)
+
+        def compute_loss(step):
+            rows, ids, generator = self.draw_batch(latents, token_ids, step)
+            ids = drop_captions(ids, empty_ids, self.recipe.caption_dropout, generator)
             return denoising_loss(unet, text_encoder, schedule, latents[rows], ids, generator)
 
         def pipeline(state):
@@ -235,16 +242,3 @@ def train(preset, out, *, minutes=None, steps=None, seed=0, start=None, resume=F
     vae = run.train_vae()
     run.train_denoiser(tokenizer, vae)
     return run.out / "model"
-
-
-@contextmanager
-def stop_signals():
-    """Yield a list that fills when Ctrl-C or SIGTERM asks to stop: the step is finished first."""
-    asked = []
-    names = (signal.SIGINT, signal.SIGTERM)
-    before = {name: signal.signal(name, lambda *_: asked.append(True)) for name in names}
-    try:
-        yield asked
-    finally:
-        for name, handler in before.items():
-            signal.signal(name, handler)

@@ -25,8 +25,8 @@ FLOORS = {
     "unet": 2, "vae": 2, "text_encoder": 2, "tokenizer": 2, "samplers": 2,
     "checkpoint": 3, "sizes": 3,
     "pipeline": 4, "training": 4,
-    "measures": 5, "truth": 5, "grading": 5, "evaluate": 5, "recipes": 5, "runs": 5, "console": 5,
-    "random_model": 5, "__main__": 5,
+    "measures": 5, "truth": 5, "grading": 5, "evaluate": 5, "sketch": 5, "recipes": 5,
+    "runs": 5, "console": 5, "random_model": 5, "__main__": 5,
 }  # fmt: skip
 # Beside the house, and who may come in there: the core can be read without any of it.
 BESIDE = {

@@ -17,6 +17,8 @@ from minisd.pipeline import TextToImagePipeline
 from minisd.recipes import training_scenes
 from minisd.runs import train
 from minisd.schedule import NoiseSchedule
+from minisd.sketch import Sketch, sketch_loss
+from minisd.text_encoder import CLIPTextModel, TextConfig
 from minisd.training import (
     TrainingState,
     denoising_loss,
@@ -206,7 +208,7 @@ def test_latents_have_unit_variance_by_the_measured_scale(finished):
     assert pipe.vae.config.scaling_factor != 0.18215
 
 
-@pytest.mark.parametrize("part", ["vae", "unet"])
+@pytest.mark.parametrize("part", ["vae", "sketch", "unet"])
 def test_a_stopped_run_resumes_to_the_same_weights(finished, tmp_path, monkeypatch, part):
     """SIGTERM in the middle of a part: the step is finished, the state saved; then --resume."""
     out = tmp_path / "b"
@@ -251,6 +253,42 @@ def test_a_run_goes_on_from_its_own_size_alone(tmp_path):
         train("tiny", tmp_path / "run", steps=1, start="shapes32")
     assert not (tmp_path / "run" / "plan.json").exists()
     train("tiny", tmp_path / "run", steps=1)  # the folder is as free as before
+
+
+def test_a_sketch_learns_the_average_picture_of_each_caption():
+    torch.manual_seed(0)
+    text_encoder = CLIPTextModel(TextConfig(8, 4, 16, 32, 1, 2))
+    state = TrainingState(
+        {"text_encoder": text_encoder, "sketch": Sketch(16, 2, channels=3, side=2)}, 1e-2
+    )
+    ids = torch.tensor([[6, 1, 2, 7], [6, 2, 1, 7]]).repeat_interleave(8, dim=0)  # one order each
+    latents = torch.randn(16, 3, 2, 2)
+    parts = state.modules["sketch"], state.modules["text_encoder"]
+    for step in fit(state, lambda _: sketch_loss(*parts, latents, ids), 300):
+        last = step.loss.item()
+    means = latents.view(2, 8, 3, 2, 2).mean(1)
+    least = (latents.view(2, 8, 3, 2, 2) - means[:, None]).square().mean().item()
+    assert last == pytest.approx(least, rel=1e-2)  # no guess from captions alone does better
+    with torch.no_grad():
+        guessed = parts[0](parts[1](ids[[0, 8]]))
+    torch.testing.assert_close(guessed, means, atol=0.05, rtol=0)
+
+
+def test_the_denoiser_goes_on_from_the_lessons(tmp_path, monkeypatch):
+    seen = {}
+    new_denoiser = recipes.new_denoiser
+
+    def watch(preset, unet, text_encoder, device):
+        seen["after"] = text_encoder.embeddings.token_embedding.weight.clone()
+        return new_denoiser(preset, unet, text_encoder, device)
+
+    monkeypatch.setattr(recipes, "new_denoiser", watch)
+    train("tiny", tmp_path / "g", steps=4)
+    saved = load_state(tmp_path / "g" / "sketch.pt")["state"]
+    plan = json.loads((tmp_path / "g" / "plan.json").read_text())
+    assert saved["step"] == plan["text_steps"] == 4
+    name = "text_encoder.embeddings.token_embedding.weight"
+    assert torch.equal(seen["after"], saved["averages"][name])
 
 
 def test_levels_are_drawn_everywhere_and_most_around_the_middle():
@@ -304,7 +342,7 @@ def test_minutes_become_a_stored_number_of_steps(tmp_path, monkeypatch):
     with pytest.raises(EnoughError):
         train("tiny", tmp_path / "c", minutes=2)
     plan = json.loads((tmp_path / "c" / "plan.json").read_text())
-    seconds = 0.01 * (plan["vae_steps"] + plan["unet_steps"])
+    seconds = 0.01 * (plan["vae_steps"] + plan["text_steps"] + plan["unet_steps"])
     assert 60 < seconds < 120
     assert (
         runs.Run("tiny", tmp_path / "c", 9, None, 0, True, "cpu").plan.unet_steps
