@@ -27,7 +27,7 @@ demo: $(INSTALLED)
 		"three green crosses" \
 		"two orange triangles" \
 		"a pink ring on a black background" \
-		"a large cyan square below a small gray ring" \
+		"a large cyan square below a small pink ring" \
 		--seed 0 --zoom 4 --out outputs/demo.png
 
 test: lint $(CLIP_VOCABULARY)

@@ -1,4 +1,5 @@
-"""A training run in a folder: tokenizer, then VAE, then text encoder and UNet on cached latents.
+"""A training run in a folder: tokenizer, VAE, the text encoder's first lessons, then text encoder
+and UNet together on cached latents.
 
 The run can be stopped at any step and resumed: it then ends where an unbroken run would have.
 """

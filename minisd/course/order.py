@@ -30,7 +30,7 @@ from ..training import (
 )
 from ..world import COLORS, captions, compositions, parse, prompts, render
 
-STEPS, BATCH, LEARNING_RATE, PICTURES = 1000, 32, 5e-4, 12_288
+STEPS, BATCH, LEARNING_RATE, PICTURES = 100, 32, 5e-4, 12_288
 SETTINGS = {"seed": 0, "steps": 20, "guidance": 4.0, "sampler": "ddim"}
 
 
@@ -156,7 +156,7 @@ def main():
     parser.add_argument("--model", default="shapes32", help="folder or name of the model to change")
     parser.add_argument("--steps", type=int, default=STEPS, help=f"of training ({STEPS})")
     parser.add_argument("--batch", type=int, default=BATCH, help=f"pictures a step ({BATCH})")
-    parser.add_argument("--prompts", type=int, default=100, help="of each kind, at most (100)")
+    parser.add_argument("--prompts", type=int, default=48, help="of each kind, at most (48)")
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
     pipe = TextToImagePipeline.from_pretrained(arguments.model, device=arguments.device)

@@ -6,7 +6,7 @@ Whoever reads on learns which patient has what: exercise 9.6 asks for that, so d
 
 All patients but one have healthy weights and a fault in how they are used; one has a decoder that
 was trained for a moment. Each leaves what it draws as its owner uses it, what it draws in four
-experiments, and its scores. Measured on one core: about five minutes with the default numbers.
+experiments, and its scores. Measured on one core: a few minutes with the default numbers.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from ..world import prompts as fixed_prompts
 from ..world import render
 from .bank.n09_text_to_image.patients import PATIENTS
 
-DECODER_STEPS, PROMPTS = 150, 84  # a healthy decoder takes thousands; prompts scored a patient
+DECODER_STEPS, PROMPTS = 120, 21  # a healthy decoder takes thousands; prompts scored a patient
 DRAWN = (  # four pictures each
     "a large red heart",
     "three blue crosses",

@@ -160,7 +160,7 @@ def main():
     )
     parser.add_argument("file", type=Path, help="usually datasets/samplers/chart.json")
     parser.add_argument("--model", default="shapes32", help="a shipped model, or a folder")
-    parser.add_argument("--prompts", type=int, default=112, help="how many (default 112)")
+    parser.add_argument("--prompts", type=int, default=56, help="how many (default 56)")
     arguments = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     pipe = TextToImagePipeline.from_pretrained(arguments.model, device=device)
