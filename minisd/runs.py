@@ -51,9 +51,9 @@ class Run:
                 begun = f"--preset {self.plan.preset} --seed {self.plan.seed}"
                 raise ValueError(f"{self.out} was begun with {begun}: resume it with the same")
         else:
+            self.plan = recipes.make_plan(preset, minutes, steps, seed, self.device, start)
             if start is not None:
                 self.take_over(start)
-            self.plan = recipes.make_plan(preset, minutes, steps, seed, self.device, start)
             with writing(plan_file) as path:
                 path.write_text(json.dumps(dataclasses.asdict(self.plan), indent=2) + "\n")
         self.dtype = getattr(torch, self.plan.dtype)

@@ -1,9 +1,10 @@
 """The text encoder's first lessons: guess the average picture from its caption alone.
 
-A denoiser that does not yet listen teaches a text encoder nothing about word order, and a text
-encoder that says nothing about word order gives a denoiser no reason to listen. So the text
+A denoiser that does not yet listen teaches a text encoder little about word order, and a text
+encoder that says little about word order gives a denoiser no reason to listen. So the text
 encoder starts on an easier task, without noise: say for each place of the latent what to expect
-there. "Left of" is the difference between two averages, and is learned in minutes.
+there. "Left of" is the difference between two averages. What it did to the shipped model stands
+in its card.
 """
 
 import torch

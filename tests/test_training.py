@@ -246,6 +246,8 @@ def test_a_run_goes_on_from_a_model(tmp_path):
     assert 0 < max(moved) < 0.2  # a few small steps away: fresh weights differ by about 1
     state = load_state(second / "unet.pt")["state"]
     assert state["step"] == 4
+    plan = json.loads((second / "plan.json").read_text())
+    assert plan["vae_steps"] == plan["text_steps"] == 0  # nothing of these was trained here
 
 
 def test_a_run_goes_on_from_its_own_size_alone(tmp_path):
@@ -331,6 +333,8 @@ def test_the_price_of_a_latent_rises_late_and_stays():
 
 def test_minutes_become_a_stored_number_of_steps(tmp_path, monkeypatch):
     monkeypatch.setattr(recipes, "time_steps", lambda *args: 0.01)
+    many = dataclasses.replace(recipes.RECIPES["tiny"], text_steps=10_000)  # the share decides
+    monkeypatch.setitem(recipes.RECIPES, "tiny", many)
 
     class EnoughError(Exception):
         pass
@@ -343,7 +347,8 @@ def test_minutes_become_a_stored_number_of_steps(tmp_path, monkeypatch):
         train("tiny", tmp_path / "c", minutes=2)
     plan = json.loads((tmp_path / "c" / "plan.json").read_text())
     seconds = 0.01 * (plan["vae_steps"] + plan["text_steps"] + plan["unet_steps"])
-    assert 60 < seconds < 120
+    assert seconds == pytest.approx((120 - recipes.STARTING) * (1 - recipes.LOOKING), rel=1e-3)
+    assert plan["text_steps"] == pytest.approx(0.1 * seconds / 0.01, rel=1e-2)
     assert (
         runs.Run("tiny", tmp_path / "c", 9, None, 0, True, "cpu").plan.unet_steps
         == (plan["unet_steps"])
