@@ -23,7 +23,7 @@ def scenes():
 )
 def test_true_pictures_pass_with_their_own_captions(scenes, blur, noise, least):
     pictures = garbage.soften(world.render(scenes, 32), blur, noise, seeded())
-    verdicts = check_all(pictures, world.captions(scenes, seeded(1)))
+    verdicts = check_all(pictures, world.captions(scenes, seeded(1), world.FULL))
     assert sum(verdict.correct for verdict in verdicts) / len(scenes) >= least
 
 

@@ -46,7 +46,7 @@ def draw_one_object(n, seed=0):
     generator = torch.Generator().manual_seed(seed)
     scenes = world.sample_scenes(6 * n, generator)
     scenes = scenes[(scenes.count == 1).nonzero()[:n, 0]]
-    return world.render(scenes), world.captions(scenes, generator)
+    return world.render(scenes), world.captions(scenes, generator, world.FULL)
 
 
 def new_state(tokenizer, block=BasicTransformerBlock, seed=0, device="cpu"):

@@ -23,7 +23,7 @@ from .. import plot
 from ..checkpoint import flush, writing
 from ..pipeline import from_uint8, to_uint8
 from ..training import TrainingState, learning_rate_factor, step_generator
-from ..world import captions, render
+from ..world import FULL, captions, render
 from ..world.checker import check_all, read
 from ..world.garbage import one_object
 from .bank.n05_vae.adversarial_losses import adversarial_losses
@@ -67,7 +67,7 @@ def draw_pictures(num_images, seed, device="cpu"):
     """Draw pictures of one object. -> (N, 3, 32, 32) in [-1, 1], N scenes, N captions"""
     generator = torch.Generator().manual_seed(seed)
     scenes = one_object(num_images, generator)
-    return from_uint8(render(scenes)).to(device), scenes, captions(scenes, generator)
+    return from_uint8(render(scenes)).to(device), scenes, captions(scenes, generator, FULL)
 
 
 def train(run, images, classifier, num_steps, seed=0):

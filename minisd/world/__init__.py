@@ -1,6 +1,6 @@
 """The captioned world: pictures of shapes whose content is known exactly."""
 
-from .caption import Mentions, caption, captions, vocabulary
+from .caption import BRIEF, FULL, Mentions, caption, captions, vocabulary
 from .matching import Verdict, obeys
 from .parsing import Spec, Wanted, parse
 from .prompt_lists import prompts
@@ -26,6 +26,8 @@ __all__ = [
     "SHAPES",
     "SIZES",
     "Mentions",
+    "BRIEF",
+    "FULL",
     "Object",
     "Scene",
     "Scenes",

@@ -5,7 +5,9 @@
     thing = a|an|one [size] [color] shape
 
 Attributes are left out at random, so that a model learns what each word means on its own; what
-is said is always true. Of two objects either may come first: "X left of Y" is "Y right of X".
+is said is always true. Half of the captions are FULL and half BRIEF: full ones teach the words,
+brief ones what to do where nothing is said. Of two objects either may come first: "X left of Y"
+is "Y right of X".
 """
 
 from dataclasses import dataclass
@@ -39,6 +41,10 @@ class Mentions:
     prefix: float = 0.15
 
 
+FULL = Mentions()
+BRIEF = Mentions(color=0.7, size=0.15, relation=0.3, background=0.1)
+
+
 def vocabulary() -> list[str]:
     """All words that captions can use, sorted."""
     tables = (SIZE_WORDS, RELATION_WORDS, COUNT_WORDS)
@@ -48,14 +54,17 @@ def vocabulary() -> list[str]:
     return sorted({word for phrase in phrases for word in phrase.split()})
 
 
-def caption(scene: Scene, generator=None, mentions: Mentions = Mentions()) -> str:
-    """Describe one scene truly, in lower-case words and at most 20 of them."""
+def caption(scene: Scene, generator=None, mentions: Mentions | None = None) -> str:
+    """Describe one scene truly, in lower-case words and at most 20 of them.
+
+    `mentions` says how much is said; None: FULL or BRIEF, by chance.
+    """
     dice = torch.rand(NUM_DICE, generator=generator).tolist()
     things = [(thing.shape, thing.color, thing.size) for thing in scene.objects]
     return describe(things, scene.relation, scene.background, iter(dice).__next__, mentions)
 
 
-def captions(scenes: Scenes, generator=None, mentions: Mentions = Mentions()) -> list[str]:
+def captions(scenes: Scenes, generator=None, mentions: Mentions | None = None) -> list[str]:
     """Describe many scenes: the same as caption of each, but quicker."""
     dice = torch.rand(len(scenes), NUM_DICE, generator=generator).tolist()
     colors, sizes, backgrounds = tuple(COLORS), tuple(SIZES), tuple(BACKGROUNDS)
@@ -74,11 +83,13 @@ def captions(scenes: Scenes, generator=None, mentions: Mentions = Mentions()) ->
 NUM_DICE = 18  # how many random numbers a caption may use: one for each choice below
 
 
-def describe(things, relation, background, roll, mentions: Mentions) -> str:
+def describe(things, relation, background, roll, mentions: Mentions | None) -> str:
     """Say (shape, color, size) things in words; roll() gives a random number in [0, 1).
 
     relation is that of the first thing to the second, or None for identical things.
     """
+    if mentions is None:
+        mentions = _choose((FULL, BRIEF), roll())
     prefix = _choose(PREFIXES, roll()) + " " if roll() < mentions.prefix else ""
     place = ""
     if roll() < mentions.background:
@@ -102,7 +113,7 @@ def describe(things, relation, background, roll, mentions: Mentions) -> str:
     return f"{prefix}{first} {link} {second}{place}"
 
 
-def _choose(options: tuple[str, ...], random: float) -> str:
+def _choose(options: tuple, random: float):
     return options[int(random * len(options))]
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 
 from . import garbage
-from .caption import captions
+from .caption import FULL, captions
 from .checker import MAX_COLOR_ERROR, RADII, check_all, explain, find_patches, judge, look, read
 from .parsing import Spec, Wanted
 from .render import render
@@ -29,7 +29,7 @@ SOFTNESS = {  # name: (blur in pixels at 32 x 32, noise)
 def measure_accepted(n: int, generator) -> dict[str, float]:
     """Share of true pictures that the checker accepts with their own captions."""
     scenes = sample_scenes(n, generator, "any")
-    pictures, prompts_ = render(scenes, 32), captions(scenes, generator)
+    pictures, prompts_ = render(scenes, 32), captions(scenes, generator, FULL)
     shares = {}
     for name, (blur, noise) in SOFTNESS.items():
         soft = garbage.soften(pictures, blur, noise, generator)
