@@ -14,7 +14,6 @@ from .vae import AutoencoderKL
 from .world import Scenes, captions, sample_scenes
 
 BLOCK = 4096  # scenes drawn at once
-STARTING = 30  # seconds that a run takes to draw and encode its pictures
 LOOKING = 0.05  # share of the time that scores, sample pictures and saving take
 SAMPLE_PROMPTS = (  # drawn at every milestone
     "a large red heart",
@@ -33,6 +32,7 @@ class Recipe:
     """How long and how fast to train a size; the defaults are those of `shapes32`."""
 
     pictures: int = 12 * BLOCK
+    starting: int = 30  # seconds that a run takes to draw, describe and encode them
     captions_per_picture: int = 4
     batch_size: int = 64
     vae_steps: int = 7500  # with --steps, at most this many; with --minutes, a share of the time
@@ -61,6 +61,7 @@ RECIPES = {
     "shapes32": Recipe(),
     "shapes64": Recipe(
         pictures=48 * BLOCK,
+        starting=180,
         batch_size=256,
         vae_batch_size=128,
         vae_steps=6000,
@@ -146,7 +147,7 @@ def make_plan(preset, minutes, steps, seed, device, start=None):
     parts = state.modules["unet"], text_encoder, size.schedule.to(device)
     per_step = time_steps(state, lambda _: denoising_loss(*parts, latents, ids, None), dtype)
 
-    seconds = (60 * minutes - STARTING) * (1 - LOOKING)
+    seconds = (60 * minutes - recipe.starting) * (1 - LOOKING)
     vae_steps = text_steps = 0
     if start is None:
         vae_steps = max(1, int(seconds * recipe.vae_share / per_vae_step))
@@ -176,7 +177,8 @@ def training_scenes(n, seed):
     return Scenes(*(torch.cat([getattr(b, name) for b in blocks]) for name in names))
 
 
-def training_captions(scenes, tokenizer, count, seed):
-    """Say each scene in `count` ways. -> (N, count, S) token ids"""
+def training_captions(scenes, tokenizer, count, seed, mentions=None):
+    """Say each scene in `count` ways; see `world.captions`. -> (N, count, S) token ids"""
     generator = torch.Generator().manual_seed(seed)
-    return torch.stack([tokenizer(captions(scenes, generator)) for _ in range(count)], dim=1)
+    said = [tokenizer(captions(scenes, generator, mentions)) for _ in range(count)]
+    return torch.stack(said, dim=1)

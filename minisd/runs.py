@@ -159,8 +159,15 @@ class Run:
             ]
         return torch.cat(parts)
 
-    def train_text_encoder(self, tokenizer, latents, token_ids):
-        """Give the text encoder its first lessons."""
+    def say(self, tokenizer, mentions=None):
+        """Caption the pictures. -> (N, captions, S) token ids on the device"""
+        count, seed = self.recipe.captions_per_picture, self.plan.seed
+        captions = recipes.training_captions(self.scenes, tokenizer, count, seed, mentions)
+        return captions.to(self.device)
+
+    def train_text_encoder(self, tokenizer, latents):
+        """Give the text encoder its first lessons: full captions, which need the order of words."""
+        token_ids = self.say(tokenizer, world.FULL)
         text_config = dataclasses.replace(self.size.text, vocab_size=len(tokenizer))
         torch.manual_seed(self.plan.seed)  # initial weights
         state = recipes.new_text_encoder(self.plan.preset, text_config, self.device)
@@ -184,14 +191,12 @@ class Run:
     def train_denoiser(self, tokenizer, vae):
         """Train text encoder and UNet on latents and captions that are prepared once."""
         latents = self.encode(vae, self.images) * vae.config.scaling_factor  # (N, c, h, w)
-        token_ids = recipes.training_captions(
-            self.scenes, tokenizer, self.recipe.captions_per_picture, self.plan.seed
-        ).to(self.device)  # (N, captions, S)
+        token_ids = self.say(tokenizer)
         empty_ids = tokenizer([""])[0].to(self.device)  # (S,)
         if self.plan.start is None:
             torch.manual_seed(self.plan.seed)  # initial weights
             unet = UNet2DConditionModel(self.size.unet)
-            text_encoder = self.train_text_encoder(tokenizer, latents, token_ids)
+            text_encoder = self.train_text_encoder(tokenizer, latents)
         else:
             pipe = TextToImagePipeline.from_pretrained(self.plan.start)
             unet, text_encoder = pipe.unet, pipe.text_encoder

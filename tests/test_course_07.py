@@ -163,6 +163,8 @@ def test_saved_tables_fit_the_notebook():
         early = [share for step, share in zip(run["step"], run["obeys sentence"]) if step <= 150]
         assert max(early) < 0.65
         assert run["obeys noise"][0] > 0.75
+    first, second = looks.relation_by_reader(TABLES / "readers.csv").values()
+    assert 0.25 < first < 0.5 < 0.95 < second
 
 
 def test_band_is_of_the_shipped_latents():

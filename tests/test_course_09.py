@@ -160,6 +160,23 @@ def test_obedience_is_what_evaluate_says():
     assert (low, high) == pytest.approx(theirs["overall_interval"], abs=0.015)
 
 
+@pytest.mark.parametrize("first", range(4))
+def test_obedience_may_draw_in_any_order(first):
+    """Other random numbers than the reference's, and as right: no verdict may hang on them."""
+
+    def obedience(correct, categories, generator=None, num_draws=1000):
+        per_prompt, score, means = correct.float().mean(dim=1), 0.0, 0.0
+        torch.rand(first, generator=generator)
+        for name in sorted(set(categories), reverse=True):
+            mine = per_prompt[[category == name for category in categories]]
+            drawn = torch.rand(len(mine), num_draws, generator=generator) * len(mine)
+            score = score + mine.mean() / len(set(categories))
+            means = means + mine[drawn.long()].mean(dim=0) / len(set(categories))
+        return score.item(), *(means.quantile(q).item() for q in (0.025, 0.975))
+
+    assert course.judge("09.obedience", obedience).status == "right"
+
+
 # The tables
 
 

@@ -31,10 +31,14 @@ def playground(pipe, prompt="a large red heart", columns=4):
     button, shown = widgets.Button(description="Draw"), widgets.Output()
 
     def on_click(_=None):
+        button.disabled, button.description = True, "drawing ..."
         shown.clear_output(wait=True)
-        with shown:
-            figure = sheet(pipe, words.value, seed.value, steps.value, guidance.value, columns)
-            display(figure)
+        try:
+            with shown:
+                figure = sheet(pipe, words.value, seed.value, steps.value, guidance.value, columns)
+                display(figure)
+        finally:
+            button.disabled, button.description = False, "Draw"
 
     button.on_click(on_click)
     return widgets.VBox([words, seed, steps, guidance, button, shown])

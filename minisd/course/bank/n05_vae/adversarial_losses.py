@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from ...exercise import Exercise
-from .gray import ask, brightness
+from .known_critics import ask, brightness, run
 from .slopes import slopes
 
 
@@ -37,19 +37,6 @@ def cases(generator):
         "the first step that counts": case(2, 4, 4, 500, 500),
         "from the beginning": case(4, 4, 4, 0, 0),
     }
-
-
-def run(mine, weight, real, fake, step, start):
-    """The two losses, the slopes of the critic's (at the fakes and at its own weights), and the
-    slope of the decoder's at the fakes.
-    """
-    weight, fake = weight.clone().requires_grad_(), fake.clone().requires_grad_()
-    losses = mine(lambda images: F.conv2d(images, weight, stride=2), real, fake, step, start)
-    if not isinstance(losses, tuple | list) or len(losses) != 2:
-        return losses
-    losses = [torch.as_tensor(loss, dtype=torch.float32) for loss in losses]  # a plain 0 will do
-    critics, decoders = slopes(losses[0], [fake, weight]), slopes(losses[1], [fake])
-    return *losses, *critics, *decoders
 
 
 def nothing_before_start(mine):
@@ -138,9 +125,22 @@ def fake_not_detached(discriminator, real, fake, step, start):
     return _from_start(step, start, 0.5 * (doubts + beliefs), generator_loss)
 
 
+def scores_detached(discriminator, real, fake, step, start):
+    """The critic learns nothing from drawn pictures: you cut what it says of them, and its own
+    gradient with it. Cut what goes in, not what comes out.
+    """
+    doubts, beliefs, generator_loss = _both(discriminator, real, fake)
+    return _from_start(step, start, 0.5 * (doubts + beliefs.detach()), generator_loss)
+
+
 def fake_detached_for_the_decoder_too(discriminator, real, fake, step, start):
     """The decoder's loss sends no gradient to the decoder: nothing will ever change."""
     return adversarial_losses(discriminator, real, fake.detach(), step, start)
+
+
+def order_exchanged(discriminator, real, fake, step, start):
+    """Both losses are there, but in the other order: the critic's is asked for first."""
+    return adversarial_losses(discriminator, real, fake, step, start)[::-1]
 
 
 def decoder_wants_to_be_caught(discriminator, real, fake, step, start):
@@ -155,9 +155,7 @@ def started_at_once(discriminator, real, fake, step, start):
 
 
 def one_step_late(discriminator, real, fake, step, start):
-    """At the step that is `start` itself your losses are still 0: only *before* it they should
-    be.
-    """
+    """At the step `start` itself your losses are still 0: only *before* it they should be."""
     return adversarial_losses(discriminator, real, fake, step, start + 1)
 
 
@@ -234,7 +232,9 @@ EXERCISE = Exercise(
     mistakes=(
         real_and_fake_exchanged,
         fake_not_detached,
+        scores_detached,
         fake_detached_for_the_decoder_too,
+        order_exchanged,
         decoder_wants_to_be_caught,
         started_at_once,
         one_step_late,

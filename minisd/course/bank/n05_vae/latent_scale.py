@@ -45,8 +45,9 @@ def one_number(mine):
 def scaled_latents_have_deviation_one(mine):
     """Multiplied by your scale, latents should have standard deviation 1. They have not."""
     pictures = torch.linspace(-4, 4, 20).reshape(20, 1, 1, 1)  # pictures that differ as a whole
-    return all(abs(float((x * mine(x)).std()) - 1) < 0.01
-               for x in (_latents(), _latents(0.2), _latents() + pictures))  # fmt: skip
+    channels = torch.tensor([1.0, 2.0, 4.0, 8.0]).reshape(4, 1, 1)  # and channels
+    many = (_latents(), _latents(0.2), _latents() + pictures, _latents() * channels)
+    return all(abs(float((x * mine(x)).std()) - 1) < 0.01 for x in many)
 
 
 def ten_times_as_wide_a_tenth(mine):
@@ -98,6 +99,13 @@ def mean_of_each_pictures_scale(latents):
     return (1 / latents.std(dim=(1, 2, 3))).mean()
 
 
+def mean_of_each_channels_scale(latents):
+    """You averaged the channels' scales: narrow channels then count too much. Measure all numbers
+    together.
+    """
+    return (1 / latents.std(dim=(0, 2, 3))).mean()
+
+
 def mean_absolute_deviation(latents):
     """You averaged distances from the middle, not their squares: near, but far ones count too
     little.
@@ -127,6 +135,7 @@ EXERCISE = Exercise(
         stable_diffusions_number,
         largest_value,
         mean_of_each_pictures_scale,
+        mean_of_each_channels_scale,
         mean_absolute_deviation,
     ),
     needs_gradient=False,  # it is measured once, after training

@@ -101,10 +101,19 @@ def _error(reconstructions, images):
 
 def pixels_averaged_latents_summed(reconstructions, images, mean, logvar, kl_weight):
     """One term is a mean over pixels, the other a sum over latents: kl_weight now means something
-    else at every picture size. (The commonest reason for "my VAE draws one gray blur".)
+    else at every picture size. (A common reason for "my VAE draws one gray blur".)
     """
     error = _error(reconstructions, images) / images[0].numel()
     return (error + kl_weight * kl_to_standard_normal(mean, logvar)).mean()
+
+
+def pixels_and_latents_averaged(reconstructions, images, mean, logvar, kl_weight):
+    """You averaged both, over pixels and over latent numbers. minisd trains so, but its weight is
+    another number then: here both are summed over a picture.
+    """
+    error = _error(reconstructions, images) / images[0].numel()
+    price = kl_to_standard_normal(mean, logvar) / mean[0].numel()
+    return (error + kl_weight * price).mean()
 
 
 def price_subtracted(reconstructions, images, mean, logvar, kl_weight):
@@ -175,6 +184,7 @@ EXERCISE = Exercise(
     ),
     mistakes=(
         pixels_averaged_latents_summed,
+        pixels_and_latents_averaged,
         price_subtracted,
         weight_on_both,
         summed_over_the_batch,

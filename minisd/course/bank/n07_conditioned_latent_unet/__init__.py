@@ -43,11 +43,13 @@ PREDICTIONS = (
             "figure, it rises first.",
             "color": "A color is one word, and visible in strong noise: it comes early.",
             "size": "A size is one word about one thing: it comes neither first nor last.",
-            "shape": "Shapes come late, they need sharp outlines. Two things come later: which "
-            "attribute belongs to which object, and who stands left of whom.",
-            "relation": "If it is learned at all. A relation is asked only where all the rest is "
-            "right, and in some models it stays with a coin for ever: the end of this notebook "
-            "is about why.",
+            "shape": "Shapes come late, they need sharp outlines. But what needs two words at "
+            "once comes later: which attribute belongs to which object.",
+            "binding": "Very nearly: it needs two words together, and both objects right "
+            "at once. Only the relation is asked later still, where all the rest is right.",
+            "relation": "It is the last that can be asked at all, only where all the rest is "
+            "right. In some models it holds from then on, in others it stays with a coin for "
+            "ever: the end of this notebook is about why.",
         },
     ),
 )

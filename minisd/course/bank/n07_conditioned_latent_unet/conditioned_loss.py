@@ -31,7 +31,7 @@ def cases(generator):
     seeds = torch.randint(10_000, (4,), generator=generator).tolist()
     return {
         "example": ((2048, 4), TABLES[0], seeds[0]),
-        "batch 1": ((1, 4, 8, 8), TABLES[1][:1], seeds[1]),
+        "batch 1": ((1, 4, 8, 8), TABLES[1], seeds[1]),
         "B = w": ((128, 2, 3, 128), TABLES[1], seeds[2]),
         "another T": ((2000, 3), TABLES[2], seeds[3]),
     }
@@ -56,7 +56,8 @@ def prompts_stay_with_their_latents(mine):
     """Latent i should meet prompt i, untouched. In your loss the network hears another prompt."""
     latents, context = data((32, 4))
     heard = []
-    mine(lambda x, t, c: heard.append(c) or 0 * x, latents, context, torch.tensor([0.5]), None)
+    table = torch.tensor([0.5, 0.4])
+    mine(lambda x, t, c: heard.append(c) or 0 * x, latents, context, table, None)
     return len(heard) == 1 and heard[0].shape == context.shape and torch.equal(heard[0], context)
 
 
@@ -70,7 +71,9 @@ def every_time_is_drawn(mine):
 
 
 def knowing_v_costs_nothing(mine):
-    """A network that knows v should have loss 0. It has not."""
+    """A network that knows v should have loss 0. It has not: what you feed it, or what you compare
+    it with, is not that of (7.3).
+    """
     table = torch.tensor([0.95, 0.6, 0.2, 0.0])
     return all(ask(mine, shape, table)[0].abs() < 1e-4 for shape in ((64, 2), (6, 2, 3, 6)))
 
@@ -86,6 +89,15 @@ def saying_nothing_costs_the_spread_of_v(mine):
             if not abs(loss - expected) < 0.1 * expected:
                 return False
     return True
+
+
+def loss_is_one_mean(mine):
+    """The loss should be one number, a mean over all numbers of the batch: four times the batch,
+    about the same loss. Yours grows, or is more than one number.
+    """
+    table = torch.tensor([0.5, 0.5])
+    losses = [ask(mine, (B, 4), table, knows=False, size=3.0)[0] for B in (500, 2000)]
+    return all(loss.ndim == 0 for loss in losses) and bool(losses[1] < 2 * losses[0])
 
 
 def noise_is_gaussian(mine):
@@ -143,6 +155,7 @@ EXERCISE = Exercise(
         latents_stay_clean,
         prompts_stay_with_their_latents,
         every_time_is_drawn,
+        loss_is_one_mean,
         saying_nothing_costs_the_spread_of_v,
         knowing_v_costs_nothing,
         noise_is_gaussian,

@@ -62,6 +62,14 @@ def roots_exchanged_in_v(unet, latents, context, alphas_cumprod, generator=None)
     )  # fmt: skip
 
 
+def roots_forgotten(unet, latents, context, alphas_cumprod, generator=None):
+    """alpha_bar and 1 - alpha_bar are shares of the variance. What is mixed, in x_t and in v, are
+    latent and noise themselves: each by the root of its share.
+    """
+    timesteps, noise, signal, spread = _parts(latents, alphas_cumprod, generator)
+    return _loss(unet, latents, context, (timesteps, noise, signal**2, spread**2), _v)
+
+
 def last_time_never_drawn(unet, latents, context, alphas_cumprod, generator=None):
     """t = T - 1, pure noise, never occurs in training. But sampling starts there, and the layout
     would be left to chance.
@@ -121,6 +129,7 @@ MISTAKES = (
     v_with_its_sign_turned,
     v_with_plus,
     roots_exchanged_in_v,
+    roots_forgotten,
     last_time_never_drawn,
     one_time_for_the_batch,
     one_noise_for_the_batch,

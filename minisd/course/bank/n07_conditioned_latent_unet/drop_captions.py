@@ -34,6 +34,7 @@ def run(mine, token_ids, empty_ids, probability, generator):
     """
     first = mine(token_ids, empty_ids, probability, generator)
     if probability in (0.0, 1.0) or not isinstance(first, torch.Tensor):
+        torch.rand(1, generator=generator)  # where nothing is left to chance, none need be used
         return first
     if first.shape != token_ids.shape:
         return first

@@ -113,6 +113,14 @@ def quick_gelu_gate(hidden, weight, bias):
     return value * gate * (1.702 * gate).sigmoid()
 
 
+def silu_gate(hidden, weight, bias):
+    """g times sigmoid(g) is the gate of SwiGLU, which newer language models have. Here it is the
+    exact GELU: g times the share of N(0, 1) that lies below g.
+    """
+    value, gate = _halves(hidden, weight, bias)
+    return value * F.silu(gate)
+
+
 def sigmoid_gate(hidden, weight, bias):
     """That is a GLU: its gate never exceeds 1. Here the gate is a GELU and can amplify."""
     value, gate = _halves(hidden, weight, bias)
@@ -155,14 +163,15 @@ EXERCISE = Exercise(
         comes_out_at_half_width,
         shut_gate_lets_nothing_through,
         open_gate_multiplies,
-        bias_moves_the_gate,
         twice_the_value_twice_the_output,
         gate_is_exact_gelu,
+        bias_moves_the_gate,
     ),
     mistakes=(
         halves_exchanged,
         tanh_gelu,
         quick_gelu_gate,
+        silu_gate,
         sigmoid_gate,
         even_and_odd_channels,
         gelu_on_both,

@@ -81,16 +81,17 @@ def share_of_good_guesses(snr, distance):
     return 0.5 * (1 + torch.erf(torch.as_tensor(snr) ** 0.5 * distance / (2 * math.sqrt(2))))
 
 
-def worth_of_the_sentence(snr, distance, num_draws=20_000):
+def worth_of_the_sentence(snr, distance):
     """How much smaller the best possible squared error in x_0 is if one is told which of two
-    pictures it is. (T,), number -> (T,). By Monte Carlo, the same draws for each level.
+    pictures it is. (T,), number -> (T,). By a sum over 2,001 values of the noise.
 
     Without the sentence the best answer lies between the two pictures: tanh(u) of the way from
     their middle to the true one, with u ~ N(m, m) and m = SNR * distance^2 / 4.
     """
-    draws = torch.randn(num_draws, generator=torch.Generator().manual_seed(0))
+    noise = torch.linspace(-9, 9, 2001)
+    share = (-(noise**2) / 2).softmax(dim=0)  # of N(0, 1) around each value
     m = (snr * distance**2 / 4)[:, None]
-    return distance**2 / 4 * (1 - (m + m**0.5 * draws).tanh() ** 2).mean(dim=1)
+    return distance**2 / 4 * ((1 - (m + m**0.5 * noise).tanh() ** 2) * share).sum(dim=1)
 
 
 @dataclass(frozen=True)

@@ -59,11 +59,11 @@ def finite_in_pure_noise(mine):
 
 
 def epsilon_is_not_weighed_below_gamma(mine):
-    """For epsilon the weight should be 1 wherever the SNR is below gamma, and fall above it: twice
-    the SNR, half the weight.
+    """For epsilon the weight should be 1 wherever the SNR is below gamma, at 0 too, and fall above
+    it: twice the SNR, half the weight.
     """
-    weights = mine(torch.tensor([0.1, 1.0, 4.0, 10.0, 20.0]), 5.0, "epsilon")
-    return torch.allclose(weights, torch.tensor([1.0, 1.0, 1.0, 0.5, 0.25]), atol=1e-4)
+    weights = mine(torch.tensor([0.0, 0.1, 1.0, 4.0, 10.0, 20.0]), 5.0, "epsilon")
+    return torch.allclose(weights, torch.tensor([1.0, 1.0, 1.0, 1.0, 0.5, 0.25]), atol=1e-4)
 
 
 def large_gamma_caps_nothing(mine):
@@ -130,6 +130,15 @@ def zero_by_zero_for_epsilon(snr, gamma, prediction_type):
     return min_snr_weight(snr, gamma, prediction_type)
 
 
+def nudged_away_from_zero(snr, gamma, prediction_type):
+    """Something small was put below the fraction, so that nothing is divided by 0. That gives 0 in
+    pure noise, where the weight should be 1 as at every level below gamma.
+    """
+    if prediction_type == "epsilon":
+        return snr.clamp(max=gamma) / (snr + 1e-8)
+    return min_snr_weight(snr, gamma, prediction_type)
+
+
 def root_of_the_snr(snr, gamma, prediction_type):
     """The SNR is a ratio of variances already, and the error is squared: no root is due."""
     return min_snr_weight(snr**0.5, gamma, prediction_type)
@@ -158,6 +167,7 @@ EXERCISE = Exercise(
         alpha_bar_for_the_snr,
         multiplied_for_v,
         zero_by_zero_for_epsilon,
+        nudged_away_from_zero,
         root_of_the_snr,
     ),
     needs_gradient=False,  # a weight is no part of what is learned

@@ -32,6 +32,22 @@ class prompt_never_used(InPieces):  # noqa: N801
         return super().listen(x, torch.zeros_like(context))
 
 
+class prompt_not_handed_on(InPieces):  # noqa: N801
+    """`attn2` was not given the prompt: it looks at the pixels once more, and where words are of
+    another width than pixels it cannot even do that. Hand it the prompt as well."""
+
+    def listen(self, x, context):
+        return self.attn2(self.norm2(x))
+
+
+class pixels_and_prompt_exchanged(InPieces):  # noqa: N801
+    """Pixels and prompt have changed places in `attn2`: who asks comes first, who is asked comes
+    second. Here the pixels ask."""
+
+    def listen(self, x, context):
+        return self.attn2(context, self.norm2(x))
+
+
 class one_prompt_for_all(InPieces):  # noqa: N801
     """All pictures of the batch read the first one's prompt."""
 
@@ -134,6 +150,8 @@ class norm_added_in_place_of_the_input(InPieces):  # noqa: N801
 
 MISTAKES = (
     prompt_never_used,
+    prompt_not_handed_on,
+    pixels_and_prompt_exchanged,
     one_prompt_for_all,
     prompt_normalized,
     one_norm_for_all_three,

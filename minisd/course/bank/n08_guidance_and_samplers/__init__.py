@@ -21,8 +21,8 @@ PREDICTIONS = (
             "may come out. Of the rows that do hear it, scale 1 is the most diverse.",
             "1": "Scale 1 draws what the prompt leaves open, and is the most diverse of those that "
             "obey. But at scale 0 the prompt is not heard at all, and anything may come out.",
-            "4": "It obeys better than scale 1 and differs less: guidance moves all pictures to "
-            "what only this prompt would show.",
+            "4": "As a rule it obeys better than scale 1 and differs less: guidance moves all "
+            "pictures to what only this prompt would show.",
             "30": "It looks wild, but not diverse: numbers far beyond those of true pictures, in "
             "each of them much the same way.",
         },
@@ -47,8 +47,8 @@ PREDICTIONS = (
         {
             "slope 0": "It goes to zero all the same: with many steps neighbors are almost alike, "
             "and the wrong ratio is almost 1, as is the right one.",
-            "slope 1": "One would think so. But what one step does wrong the next does wrong the "
-            "other way, nearly, and the slope stays 2.",
+            "slope 1": "One would think so. But with many steps each is nearly as long as the one "
+            "before it: right or upside down, the ratio is nearly 1, and the slope stays 2.",
             "slope 2": "Yes, and that is the trap: the slope does not see this mistake. Three "
             "uneven steps by hand do.",
         },

@@ -120,6 +120,18 @@ def steps_taken_for_even(denoise, noise, sigmas):
     return _walk(denoise, noise, sigmas, lambda x0, before, h, hb: x0 + (x0 - before) / 2)
 
 
+def lengths_in_sigma(denoise, noise, sigmas):
+    """Your steps are measured in sigma; here the length is the fall of the *logarithm* of sigma."""
+    x, before = sigmas[0] * noise, None
+    for i, (a, b) in enumerate(zip(sigmas, sigmas[1:])):
+        x0 = denoise(x / (a**2 + 1) ** 0.5, a)
+        first = i == 0 or b == 0
+        target = x0 if first else _ahead(x0, before, a - b, sigmas[i - 1] - a)
+        before = x0
+        x = b / a * x + (1 - b / a) * target
+    return x
+
+
 def no_correction(denoise, noise, sigmas):
     """Nothing is extrapolated: this is Euler, which is DDIM."""
     return euler(denoise, noise, sigmas)
@@ -206,6 +218,7 @@ EXERCISE = Exercise(
         half_missing,
         ratio_upside_down,
         steps_taken_for_even,
+        lengths_in_sigma,
         no_correction,
         old_answer_never_renewed,
         corrected_answer_remembered,

@@ -148,6 +148,17 @@ def shrunk_by_sigma_alone(denoise, noise, sigmas):
     return _walk(denoise, noise, sigmas, _right, show=lambda x, a: x / a)
 
 
+def slope_of_what_the_network_saw(denoise, noise, sigmas):
+    """Your slope leads from the picture to what the network was *shown*, which is shrunk. It should
+    lead to x as it stands.
+    """
+    x = sigmas[0] * noise
+    for a, b in zip(sigmas, sigmas[1:]):
+        shown = x / (a**2 + 1) ** 0.5
+        x = x + (b - a) * (shown - denoise(shown, a)) / a
+    return x
+
+
 EXERCISE = Exercise(
     "08.euler",
     "Walking down the slope, and who DDIM really is",
@@ -175,6 +186,7 @@ EXERCISE = Exercise(
         shrunk_twice,
         shrunk_by_a_variance,
         shrunk_by_sigma_alone,
+        slope_of_what_the_network_saw,
     ),
     run=run,
     needs_gradient=False,  # sampling learns nothing

@@ -179,6 +179,18 @@ def second_input_not_shrunk(denoise, noise, sigmas):
     return _walk(denoise, noise, sigmas, second)
 
 
+def second_slope_to_the_old_place(denoise, noise, sigmas):
+    """You ask about the place ahead, but measure the way to its picture from the *old* place: a
+    slope belongs to one place.
+    """
+
+    def second(x, ahead, slope, a, b):
+        x0_ahead = denoise(ahead / (b**2 + 1) ** 0.5, b)
+        return x + (b - a) * (slope + (x - x0_ahead) / b) / 2
+
+    return _walk(denoise, noise, sigmas, second)
+
+
 EXERCISE = Exercise(
     "08.heun",
     "Look ahead, then step",
@@ -206,6 +218,7 @@ EXERCISE = Exercise(
         both_halves_alike,
         midpoint,
         second_input_not_shrunk,
+        second_slope_to_the_old_place,
     ),
     run=run,
     needs_gradient=False,  # sampling learns nothing

@@ -31,9 +31,11 @@ PREDICTIONS = (
         "Half way between two noises on a straight line, (a + b) / 2: what will the picture be?",
         {
             "as good as any": "The mean of two noises looks like noise, but it is quieter: its "
-            "deviation is .71. The network has never started from that.",
-            "grayer and emptier": "Probably, and here is why: the mean of two noises has a "
-            "deviation of .71, and the network has never started from so quiet a noise.",
+            "deviation is .71. The network has never started from that. If these simple pictures "
+            "forgive it, do not expect it of photographs.",
+            "grayer and emptier": "That is what one should fear: the mean of two noises has a "
+            "deviation of .71, and the network has never started from so quiet a noise. Whether "
+            "pictures as simple as these forgive it, the next cell shows.",
             "a mixture of both": "The noises are mixed; pictures are another matter. The mean of "
             "two noises has a deviation of .71, and the network has never started from that.",
         },

@@ -35,7 +35,7 @@ def world_of(num_prompts, alike, chance, generator, pictures=4):
 
 def geneval_table(ours):
     """Our shares, {category: share}, beside those of real models on GenEval's tasks, as text."""
-    names = [*GENEVAL, "this model"]
+    names = [*GENEVAL, "ours, 32px"]
     columns = [shares for shares, _ in GENEVAL.values()] + [[ours[t] for t in GENEVAL_TASKS]]
     lines = [" " * 18 + "".join(f"{name:>12}" for name in names)]
     rows = [*zip(GENEVAL_TASKS, zip(*columns)), ("mean", [sum(c) / len(c) for c in columns])]

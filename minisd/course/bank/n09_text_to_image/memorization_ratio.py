@@ -60,6 +60,24 @@ def on_a_line(mine):
     return abs(float(mine(samples, torch.zeros(4, 1, 1, 1), torch.ones(4, 1, 1, 1))) - 1 / 3) < 1e-3
 
 
+def three_and_four_make_five(mine):
+    """A picture of two numbers, 3 and 4, is 5 away from a training picture (0, 0), and 10 from a
+    fresh one (3, 14): the ratio should be a half.
+    """
+    sample, training, fresh = (
+        torch.tensor([numbers]) for numbers in ((3.0, 4.0), (0.0, 0.0), (3.0, 14.0))
+    )
+    return abs(float(mine(sample, training, fresh)) - 0.5) < 1e-3
+
+
+def summed_before_divided(mine):
+    """Between a training picture at 0 and a fresh one at 1 lie two samples, at .25 and .75. Their
+    distances sum to 1 on either side: the ratio should be 1.
+    """
+    samples = torch.tensor([[0.25], [0.75]])
+    return abs(float(mine(samples, torch.zeros(1, 1), torch.ones(1, 1))) - 1) < 1e-3
+
+
 def contrast_cancels(mine):
     """Twice the contrast in all three sets should not change the ratio."""
     sets = _world(5, 6), _world(6, 9), _world(7, 9)
@@ -122,6 +140,26 @@ def squared_distances(images, training_images, fresh_images):
     return (to_training / to_fresh).item()
 
 
+def absolute_differences(images, training_images, fresh_images):
+    """You add up absolute differences, which is another distance: the statement asks for the root
+    of the sum of squares.
+    """
+    sets = ((images, x) for x in (training_images, fresh_images))
+    rows = ((a.flatten(1).float(), b.flatten(1).float()) for a, b in sets)
+    to_training, to_fresh = (torch.cdist(a, b, p=1).amin(dim=1).mean() for a, b in rows)
+    return (to_training / to_fresh).item()
+
+
+def mean_of_the_ratios(images, training_images, fresh_images):
+    """You divide picture by picture and take the mean of the ratios. The formula adds up first,
+    above and below the line, and divides once: a picture near to both sets then counts little.
+    """
+    to_training, to_fresh = (
+        _distances(images, x).amin(dim=1) for x in (training_images, fresh_images)
+    )
+    return (to_training / to_fresh).mean().item()
+
+
 def median_distance(images, training_images, fresh_images):
     """The middle one of all distances does not move as long as fewer than half are copies: with the
     mean, every copy counts.
@@ -167,6 +205,8 @@ EXERCISE = Exercise(
         copies_give_0,
         fresh_pictures_give_1,
         on_a_line,
+        three_and_four_make_five,
+        summed_before_divided,
         contrast_cancels,
         some_copies_show,
         order_is_free,
@@ -177,6 +217,8 @@ EXERCISE = Exercise(
         mean_distance_to_all,
         nearest_sample_of_each_training_picture,
         squared_distances,
+        absolute_differences,
+        mean_of_the_ratios,
         median_distance,
         largest_distance,
         least_distance,

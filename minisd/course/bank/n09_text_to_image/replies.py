@@ -31,7 +31,7 @@ REPLIES = {
         "too few steps": "More steps change little. What else is pushed too hard?",
     },
     "last step back into noise": {
-        "too few steps": "Give it three times the steps: the noise is as strong as before. So "
+        "too few steps": "Give it 50 in place of 20: as little is left of a picture as before. So "
         "look at the last step alone.",
         "decoder hardly trained": "The decoder gives true pictures back without a fault. "
         "Something happens to the latents before it gets them.",

@@ -92,6 +92,11 @@ def square_latents(machine, prompts, negative, scale, seeds, height, width):
     return text_to_image(machine, prompts, negative, scale, seeds, height, height)
 
 
+def height_and_width_exchanged(machine, prompts, negative, scale, seeds, height, width):
+    """The picture lies on its side: a latent is (c, h, w), the height comes first."""
+    return text_to_image(machine, prompts, negative, scale, seeds, width, height)
+
+
 def graph_kept(machine, *rest):
     """Every step's activations are kept for a gradient that nobody will ask for: memory grows with
     each step.
@@ -165,6 +170,7 @@ MISTAKES = (
     negative_prompt_unused,
     difference_taken_from_the_prompt,
     square_latents,
+    height_and_width_exchanged,
     graph_kept,
     decoded_at_every_step,
     last_timestep_left_out,
