@@ -34,7 +34,7 @@ test: lint $(CLIP_VOCABULARY)
 	$(BIN)/python -m pytest tests notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout=300
 
 test-slow: $(INSTALLED_TEST)
-	$(BIN)/python -m pytest tests/test_full_size.py -m slow --durations=0
+	$(BIN)/python -m pytest tests/test_full_size.py -m slow -s --durations=0
 
 # Not part of this repository: it comes from PyPI, once, and its sha256 is checked.
 $(CLIP_VOCABULARY): | $(INSTALLED_TEST)

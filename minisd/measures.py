@@ -8,8 +8,7 @@ def bootstrap_means(scores, resamples: int = 2000, generator=None) -> torch.Tens
     """Means of P scores over redrawn sets of P. (P,) -> (resamples,). Efron 1979.
 
     One score is one PROMPT's mean over its pictures. Pictures of one prompt succeed and fail
-    together, so an interval over single pictures is too narrow (at a correlation of .9 it holds
-    the truth in about 83 of 100 worlds where 95 were promised).
+    together, so an interval over single pictures is too narrow; notebook 09 measures by how much.
     """
     scores = torch.as_tensor(scores, dtype=torch.float64)
     drawn = torch.randint(len(scores), (resamples, len(scores)), generator=generator)

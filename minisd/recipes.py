@@ -51,6 +51,7 @@ class Recipe:
 RECIPES = {
     "tiny": Recipe(
         pictures=BLOCK // 8,
+        starting=1,
         batch_size=8,
         vae_batch_size=8,
         vae_steps=20,
@@ -148,6 +149,11 @@ def make_plan(preset, minutes, steps, seed, device, start=None):
     per_step = time_steps(state, lambda _: denoising_loss(*parts, latents, ids, None), dtype)
 
     seconds = (60 * minutes - recipe.starting) * (1 - LOOKING)
+    if seconds <= 0:
+        raise ValueError(
+            f"drawing and describing the pictures of {preset} alone takes about "
+            f"{recipe.starting} seconds: give more than {minutes:g} minutes, or --steps"
+        )
     vae_steps = text_steps = 0
     if start is None:
         vae_steps = max(1, int(seconds * recipe.vae_share / per_vae_step))

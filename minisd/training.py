@@ -158,12 +158,14 @@ def drop_captions(token_ids, empty_ids, probability, generator):
 
 
 def fastest_dtype(device):
-    """Return bfloat16 where `device` multiplies it faster than float32, by trying; else float32.
+    """Return bfloat16 where `device` multiplies it faster than float32, else float32: a CPU is
+    tried, a GPU asked.
 
-    Processors without bfloat16 instructions imitate it, which is slow.
+    Processors and older GPUs without bfloat16 instructions imitate it, which is slow.
     """
     if torch.device(device).type == "cuda":
-        return torch.bfloat16
+        real = torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if real else torch.float32
     seconds = {}
     for dtype in (torch.float32, torch.bfloat16):
         a = torch.ones(512, 512, dtype=dtype, device=device)

@@ -1,4 +1,7 @@
-"""Answers as a learner would type them, made from a reference: the same, or with one slip in it."""
+"""Answers as a learner would type them, made from a reference: the same, or with one slip in it.
+
+Two small exercises besides, to show one thing at a time.
+"""
 
 import ast
 import copy
@@ -7,6 +10,11 @@ import linecache
 import sys
 import textwrap
 from itertools import count
+
+import torch
+
+from minisd.course.compare import tensors_in, tree_map
+from minisd.course.exercise import Exercise
 
 _numbers = count()
 
@@ -24,6 +32,29 @@ def typed(reference, source=None, notebook=False):
         names["__name__"] = "__main__"
     exec(compile(source, file, "exec"), names)
     return names[reference.__name__]
+
+
+FUNCTION = """
+def {name}(*arguments, **options):
+    result = inner(*arguments, **options)
+    {slip}
+"""
+CLASS = """
+class {name}(inner):
+    def forward(self, *arguments, **options):
+        result = super().forward(*arguments, **options)
+        {slip}
+"""
+
+
+def slipped(exercise, slip):
+    """The reference as a learner typed it, and one line after it."""
+    template = CLASS if isinstance(exercise.reference, type) else FUNCTION
+    source = template.format(name=exercise.reference.__name__, slip=slip)
+    names = {"inner": typed(exercise.reference), "offset": 1.0, "tree_map": tree_map,
+             "tensors_in": tensors_in, "torch": torch, "__name__": "__main__"}  # fmt: skip
+    exec(compile(source, "<slipped>", "exec"), names)
+    return names[exercise.reference.__name__]
 
 
 SWAPS = {
@@ -108,3 +139,56 @@ def _is_super(node) -> bool:
 
 def _is_module(node) -> bool:
     return isinstance(node, ast.Name) and node.id in ("torch", "F", "nn", "math", "np")
+
+
+def cases(generator):
+    x = torch.rand(3, 4, generator=generator) + 0.5
+    wide = torch.rand(2, 6, generator=generator) + 0.5
+    return {"example": (x,), "batch 1": (x[:1],), "wide": (wide,), "large": (wide * 9,)}
+
+
+def shares(x):
+    """Rows brought to sum 1. (B, D) -> (B, D)"""
+    return x / x.sum(dim=1, keepdim=True)
+
+
+def rows_sum_to_one(mine):
+    """A row of your result does not sum to 1."""
+    return bool(torch.allclose(mine(torch.ones(2, 3)).sum(dim=1), torch.ones(2)))
+
+
+def columns_instead(x):
+    """Your columns sum to 1, the rows should."""
+    return x / x.sum(dim=0, keepdim=True)
+
+
+SHARES = Exercise(
+    "01.shares", "Shares", 1, 1, 1, shares, cases, (rows_sum_to_one,), (columns_instead,),
+    forbidden=("softmax", "normalize"),
+)  # fmt: skip
+
+
+def noisy(x, generator=None):
+    """Add a little noise. (B, D) -> (B, D)"""
+    return x + 0.1 * torch.randn(x.shape, generator=generator)
+
+
+def noisy_cases(generator):
+    x = torch.rand(3, 4, generator=generator)
+    seeds = [torch.Generator().manual_seed(i) for i in range(3)]
+    return {"example": (x, seeds[0]), "batch 1": (x[:1], seeds[1]), "two": (x[:2], seeds[2])}
+
+
+NOISY = Exercise("02.noisy", "Noisy", 1, 1, 1, noisy, noisy_cases, (), ())
+
+
+def answer(body, head="shares(x)", **names):
+    """A learner's function in a notebook, from the text of its body."""
+    source = f"def {head}:\n" + "\n".join(f"    {line}" for line in body.splitlines()) + "\n"
+    reference = {"shares": shares, "noisy": noisy}[head.split("(")[0]]
+    mine = typed(reference, source, notebook=True)
+    mine.__globals__.update(names)
+    return mine
+
+
+RIGHT = "return x / x.sum(dim=1, keepdim=True)"

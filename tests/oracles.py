@@ -1,5 +1,6 @@
-"""Shared by the parity tests: the yardstick, and models whose every weight is random."""
+"""Shared by the parity tests: the yardstick, models whose every weight is random, their folders."""
 
+import diffusers
 import torch
 
 
@@ -22,6 +23,14 @@ def randomize(module, seed=0, gain=1.0):
         is_norm_scale = "norm" in name and name.endswith("weight")
         weight.copy_(1 + noise * scale if is_norm_scale else gain * noise * scale)
     return module.eval()
+
+
+def saved_by_diffusers(pipe, folder, class_name="StableDiffusionPipeline"):
+    """Let diffusers read the folder that minisd saves, and return the one that it saves itself."""
+    pipe.save_pretrained(folder / "ours")
+    theirs = getattr(diffusers, class_name).from_pretrained(folder / "ours")
+    theirs.save_pretrained(folder / "theirs")
+    return folder / "theirs"
 
 
 def assert_same_eps(ours, theirs):

@@ -1,6 +1,7 @@
 """Notebook 06: what its exercises and its command rest on."""
 
 import json
+from unittest import mock
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from minisd import course
 from minisd.attention import scaled_dot_product_attention
 from minisd.course import order
 from minisd.course.bank.n06_text_encoder import looks
+from minisd.course.fingerprint import fingerprint
 from minisd.pipeline import TextToImagePipeline
 from minisd.random_model import random_model
 from minisd.text_encoder import CLIPEncoderLayer, CLIPTextModel, TextConfig
@@ -91,6 +93,15 @@ def test_twins_get_one_picture_where_order_is_lost(pipe):
         assert not torch.equal(images[0, 0], images[0, 1])
 
 
+def test_scores_are_drawn_from_two_noises(pipe):
+    """Or the two shares of a model without order would be equal, whatever it draws."""
+    with mock.patch.object(order, "judge_pairs", wraps=order.judge_pairs) as judge:
+        order.scores(order.without_order(pipe), 2)
+    images, pairs = judge.call_args.args
+    assert pairs == order.attribution_pairs(2) and images.shape[:2] == (2, 2)
+    assert all((a.int() - b.int()).abs().max() > 1 for a, b in zip(*images))
+
+
 def test_pictures_are_judged_against_both_prompts():
     """True pictures of the first prompts on both sides."""
     pairs = order.attribution_pairs(6)
@@ -109,8 +120,8 @@ def test_the_command_writes_its_table(pipe, tmp_path, monkeypatch, capsys):
     order.main()
     saved = json.loads(file.read_text())
     assert saved["steps"] == 2 and list(saved["arms"]) == ["order kept", "order lost"]
+    assert saved["weights"] == fingerprint(tmp_path / "model")
     lost = saved["arms"]["order lost"]
-    assert lost["two objects, as asked"] == lost["two objects, as the twin asks"]
     assert lost["pictures of two objects"] == 2
     capsys.readouterr()
     rows = looks.order_scores(file)

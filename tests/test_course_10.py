@@ -2,16 +2,21 @@
 that are built of the learner's classes."""
 
 import json
+from dataclasses import replace
 
 import diffusers
 import pytest
 import safetensors.torch
 import torch
 from course_answers import typed
+from oracles import randomize, relative_error, saved_by_diffusers
+from test_notebooks import NOTEBOOKS, shows_figure
+from tiny import tiny_pipeline
 
 from minisd import attention, resnet
 from minisd.checkpoint import CheckpointError, load_module
 from minisd.course import judge
+from minisd.course import notebooks as nb
 from minisd.course.bank.n10_real_stable_diffusion import quiet
 from minisd.course.bank.n10_real_stable_diffusion.load_part import load_part
 from minisd.course.bank.n10_real_stable_diffusion.parts import (
@@ -26,9 +31,11 @@ from minisd.course.bank.n10_real_stable_diffusion.transformer_parameters import 
     transformer_parameters,
 )
 from minisd.course.keep import keep
-from minisd.course.own_machine import YOURS, own_machine
+from minisd.course.own_machine import YOURS, own_machine, solutions
 from minisd.pipeline import TextToImagePipeline
 from minisd.pipeline.text_to_image import WEIGHTS
+from minisd.random_model import random_model
+from minisd.schedule import NoiseSchedule
 from minisd.sizes import SIZES
 from minisd.text_encoder import CLIPTextModel, TextConfig
 from minisd.unet import UNet2DConditionModel, UNetConfig
@@ -155,6 +162,38 @@ def test_a_folder_is_loaded_into_the_learners_classes(ids):
         torch.testing.assert_close(answer, package(latents, 300, context), rtol=1e-4, atol=1e-4)
 
 
+def test_the_solutions_draw_what_diffusers_draws_of_its_own_folder(tmp_path):
+    pipe = tiny_pipeline()
+    pipe.schedule = NoiseSchedule()  # Stable Diffusion's own, whose last step ends at alpha_bar[0]
+    for part in (pipe.unet, pipe.vae, pipe.text_encoder):
+        randomize(part)
+    folder = saved_by_diffusers(pipe, tmp_path)
+    options = {"num_inference_steps": 4, "guidance_scale": 5.0, "height": 32, "width": 24}
+
+    def draw(machine, output_type):
+        seed = torch.Generator().manual_seed(0)
+        return machine("two green rings", generator=seed, output_type=output_type, **options)
+
+    theirs = diffusers.StableDiffusionPipeline.from_pretrained(folder)
+    expected = draw(theirs, "pt").images
+    with own_machine(folder, answers=solutions()) as (machine, whose):
+        drawn = draw(machine, "float")
+    assert set(whose.values()) == {YOURS}
+    assert relative_error(drawn / 2 + 0.5, expected) <= 1e-5
+
+
+def test_an_answer_for_quick_gelu_is_refused_where_the_folder_says_gelu(tmp_path):
+    pipe = tiny_pipeline()
+    pipe.text_encoder = CLIPTextModel(replace(pipe.text_encoder.config, hidden_act="gelu"))
+    pipe.save_pretrained(tmp_path / "model")
+    with (
+        pytest.raises(CheckpointError, match="quick_gelu and .* hidden_act is 'gelu'") as caught,
+        own_machine(tmp_path / "model", answers=solutions()),
+    ):
+        pass
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("what", quiet.QUIET)
 def test_quiet_mistakes_change_the_picture_and_only_the_copy(what):
     pipe = TextToImagePipeline.from_pretrained(SHIPPED)
@@ -167,6 +206,17 @@ def test_quiet_mistakes_change_the_picture_and_only_the_copy(what):
     same = bool((draw(quiet.spoiled(pipe, what)) == before).all())
     assert same == (what == "as it should be")
     assert (draw(pipe) == before).all()
+
+
+def test_the_notebook_draws_with_the_folder_that_it_is_given(tmp_path, monkeypatch):
+    """Its last figure, and the cells that this needs; without a folder nothing runs that branch."""
+    ids = "set-up-code", "tools", "tiny-folder", "load-part", "load-part-check", "draw-with", "real"
+    notebook = nb.read(NOTEBOOKS[-1])
+    notebook["cells"] = [cell for cell in notebook["cells"] if cell["id"] in ids]
+    random_model("tiny").save_pretrained(tmp_path / "model")
+    monkeypatch.setenv("MINISD_SD15", str(tmp_path / "model"))
+    real = nb.execute(notebook, tmp_path).notebook["cells"][-1]
+    assert shows_figure(real) and "No folder" not in str(real["outputs"])
 
 
 def test_a_file_that_does_not_fit_is_refused_by_both(tmp_path):

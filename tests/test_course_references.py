@@ -1,7 +1,11 @@
 """Where an exercise's reference is a first version of its own, it must not drift from the rest.
 
-Each is held equal to the package's final form, to torch or to diffusers.
+Those below, of notebooks 01 to 04, are held equal on random numbers: to the package's final form,
+to torch, to diffusers, or to a sum written out here. Laws alone hold 01.attention_mask,
+02.forward_step, 02.naive_std, 03.exact_denoiser and 03.score_from_epsilon.
 """
+
+import copy
 
 import diffusers
 import pytest
@@ -18,6 +22,13 @@ def reference(id):
 
 def normal(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("dim", [-1, 0, 1])
+@pytest.mark.parametrize("scale", [1.0, 10_000.0])
+def test_softmax_is_torchs(dim, scale):
+    scores = scale * normal(3, 5, 4)
+    torch.testing.assert_close(reference("01.softmax")(scores, dim), torch.softmax(scores, dim))
 
 
 def test_add_noise_is_the_packages():
@@ -65,6 +76,22 @@ def test_one_step_is_the_posteriors(timestep):
     assert relative_error(ours, mean + variance**0.5 * noise) <= 1e-4
 
 
+def test_denoising_loss_is_the_packages_jump_and_torchs_loss():
+    x0, table, shown = normal(6, 3, 5, 4), torch.linspace(0.99, 0.1, 10), []
+
+    def model(x_t, timesteps):
+        shown.append((x_t, timesteps))
+        return 0.3 * x_t
+
+    ours = reference("03.denoising_loss")(model, x0, table, torch.Generator().manual_seed(3))
+    again = torch.Generator().manual_seed(3)
+    timesteps = torch.randint(10, (6,), generator=again)
+    noise = torch.randn(x0.shape, generator=again)
+    x_t = schedule.add_noise(x0, noise, timesteps, table)
+    torch.testing.assert_close(shown, [(x_t, timesteps)])
+    torch.testing.assert_close(ours, F.mse_loss(0.3 * x_t, noise))
+
+
 def test_distance_of_gaussians_is_torchs():
     p, q = ((normal(5, 3, seed=s), normal(5, 3, seed=s + 1).exp()) for s in (0, 2))
     expected = torch.distributions.kl_divergence(
@@ -77,6 +104,22 @@ def test_group_norm_is_torchs():
     images, weight, bias = normal(3, 8, 5, 4), normal(8, seed=1), normal(8, seed=2)
     ours = reference("04.group_norm")(images, 4, weight, bias, 1e-3)
     torch.testing.assert_close(ours, F.group_norm(images, 4, weight, bias, 1e-3))
+
+
+@torch.no_grad()
+def test_the_slow_copy_is_a_weighted_sum():
+    """After n updates: decay^n of the first, and (1 - decay) decay^(n - k) of the k-th weights."""
+    decay, num_updates = 0.7, 5
+    model = torch.nn.BatchNorm1d(4)
+    slow = copy.deepcopy(model)
+    expected = decay**num_updates * slow.weight
+    for k in range(1, num_updates + 1):
+        model.weight.copy_(normal(4, seed=k))
+        model.running_mean.copy_(normal(4, seed=10 * k))
+        expected += (1 - decay) * decay ** (num_updates - k) * model.weight
+        reference("04.ema_update")(slow, model, decay)
+    torch.testing.assert_close(slow.weight, torch.nn.Parameter(expected))
+    assert slow.running_mean.equal(model.running_mean)
 
 
 @torch.no_grad()

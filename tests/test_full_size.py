@@ -1,6 +1,8 @@
 """Stable Diffusion 1.5 at full size, random weights: equal to diffusers. `make test-slow`."""
 
 import gc
+import sys
+import time
 
 import diffusers
 import pytest
@@ -17,6 +19,27 @@ from minisd.vae import AutoencoderKL
 
 pytestmark = pytest.mark.slow
 SD15 = SIZES["sd15"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cost():
+    """All of it together takes less than 5 minutes and 16 GB."""
+    import resource  # not on Windows, where the other tests are still to be collected
+
+    start = time.monotonic()
+    yield
+    seconds = time.monotonic() - start
+    unit = 1 if sys.platform == "darwin" else 1024
+    gigabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+    print(f"\nall together: {seconds:.0f} s, at most {gigabytes:.1f} GB of memory")
+    assert seconds < 300 and gigabytes < 16
+
+
+def assert_equal(what, ours, theirs):
+    """Print the measured error, so that it can be read, and hold it to 1e-5."""
+    error = relative_error(ours, theirs)
+    print(f"\n{what}: {error:.1e}")
+    assert error <= 1e-5
 
 
 def same_weights(make_theirs, ours):
@@ -42,7 +65,7 @@ def test_unet():
     latents, timesteps = torch.randn(2, 4, 16, 24), torch.tensor([3, 801])
     context = torch.randn(2, 77, 768)
     expected = theirs(latents, timesteps, context).sample
-    assert relative_error(ours(latents, timesteps, context), expected) <= 1e-5
+    assert_equal("UNet", ours(latents, timesteps, context), expected)
 
 
 @torch.no_grad()
@@ -54,9 +77,9 @@ def test_vae():
     assert_same_eps(ours, theirs)
     images, latents = torch.rand(1, 3, 128, 64) * 2 - 1, torch.randn(1, 4, 16, 24)
     posterior, expected = ours.encode(images), theirs.encode(images).latent_dist
-    assert relative_error(posterior.mean, expected.mean) <= 1e-5
-    assert relative_error(posterior.logvar, expected.logvar) <= 1e-5
-    assert relative_error(ours.decode(latents), theirs.decode(latents).sample) <= 1e-5
+    assert_equal("VAE, mean", posterior.mean, expected.mean)
+    assert_equal("VAE, logvar", posterior.logvar, expected.logvar)
+    assert_equal("VAE, decoded", ours.decode(latents), theirs.decode(latents).sample)
 
 
 @torch.no_grad()
@@ -67,7 +90,7 @@ def test_text_encoder():
     assert num_parameters(ours) == num_parameters(theirs) == 123_060_480
     assert_same_eps(ours, theirs)
     ids = torch.randint(49_408, (2, 77))
-    assert relative_error(ours(ids), theirs.eval()(ids).last_hidden_state) <= 1e-5
+    assert_equal("text encoder", ours(ids), theirs.eval()(ids).last_hidden_state)
 
 
 def test_a_whole_folder_is_drawn_alike(tmp_path):
@@ -85,4 +108,4 @@ def test_a_whole_folder_is_drawn_alike(tmp_path):
     theirs.set_progress_bar_config(disable=True)
     seed = torch.Generator().manual_seed(0)
     expected = theirs("an astronaut on a horse", generator=seed, output_type="pt", **options).images
-    assert relative_error(drawn / 2 + 0.5, expected) <= 1e-5
+    assert_equal("whole folder", drawn / 2 + 0.5, expected)

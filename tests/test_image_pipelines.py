@@ -6,7 +6,7 @@ import diffusers
 import numpy as np
 import pytest
 import torch
-from oracles import randomize, relative_error
+from oracles import randomize, relative_error, saved_by_diffusers
 from PIL import Image
 from tiny import tiny_pipeline
 
@@ -34,26 +34,25 @@ SCHEDULERS = {
 }
 
 
-def saved_model(folder, in_channels):
-    """Save a model in the real format, every weight random, with SD's own noise schedule."""
+def saved_model(folder, in_channels, class_name):
+    """Let diffusers save a model, every weight random, with SD's own noise schedule."""
     pipe = tiny_pipeline()
     unet = UNet2DConditionModel(replace(SIZES["tiny"].unet, in_channels=in_channels))
     for part in (unet, pipe.vae, pipe.text_encoder):
         randomize(part)
     schedule = NoiseSchedule()
     pipe = TextToImagePipeline(unet, pipe.vae, pipe.text_encoder, pipe.tokenizer, schedule)
-    pipe.save_pretrained(folder)
-    return folder
+    return saved_by_diffusers(pipe, folder, class_name)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return saved_model(tmp_path_factory.mktemp("models") / "four", 4)
+    return saved_model(tmp_path_factory.mktemp("four"), 4, "StableDiffusionPipeline")
 
 
 @pytest.fixture(scope="module")
 def inpainting_folder(tmp_path_factory):
-    return saved_model(tmp_path_factory.mktemp("models") / "nine", 9)
+    return saved_model(tmp_path_factory.mktemp("nine"), 9, "StableDiffusionInpaintPipeline")
 
 
 def theirs_of(class_name, folder, sampler="ddim"):

@@ -9,7 +9,7 @@ import inspect
 import re
 import statistics
 import textwrap
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -87,6 +87,9 @@ def test_begins_and_ends_like_all(path):
     first = nb.read(NOTEBOOKS[-1])
     set_up = next(cell["source"] for cell in first["cells"] if cell["cell_type"] == "code")
     assert code_cells(path)[0]["source"] == set_up, f"the set-up cell of {NOTEBOOKS[-1].name}"
+    if path in GRADED:  # then the machine, before anything else is said
+        after = next(k for k, cell in enumerate(cells) if cell["source"] == set_up) + 1
+        assert cells[after]["source"] == f'plot.machine_map(lit="{number_of(path)}")'
     headings = re.findall(r"^## (.+)", "\n".join(text_of(cells)), re.M)
     assert headings[0] == "Set-up"
     assert any(heading.startswith("Recap") for heading in headings[-2:])
@@ -268,6 +271,7 @@ def test_runs_from_top_to_bottom(path, state):
     notebook, bank = nb.read(path), exercises()
     run = nb.execute(nb.fill(notebook, state, bank), path.parent, timeout=HANG)
     expected = nb.expected_report(notebook, state, bank)
+    assert run.peak_mb < 3000
     assert nb.wrong_in_report(run.report, expected) == []
     assert {id: entry["points"] for id, entry in run.report.items()} == {
         id: bank[id].points if status == "right" else 0 for id, (status, _) in expected.items()
@@ -431,9 +435,31 @@ def test_table_goes_between_its_marks(tmp_path, capsys):
     assert minutes_of("| time | 25 minutes; the cells run") == 25
     assert minutes_of("| time | about 2 hours: 61 minutes for") == 120
     assert minutes_of("| time | about 2½ hours: 82 minutes for") == 150
-    assert minutes_of("# 01") is None
+    assert minutes_of("| time | 2 hours and a half: 79 minutes for") == 150
+    assert minutes_of("| time | 60 minutes |") == 60
+    for unread in ("# 01", "| time | 2 hours and 20 minutes |", "| time | an hour |"):
+        assert minutes_of(unread) is None
     assert main(["table", "--notebooks", str(tmp_path)]) == 1
     assert re.fullmatch(r"minisd\.course: no notebook .*\n", capsys.readouterr().err)
+
+
+def test_the_table_ends_with_the_total(small, tmp_path, monkeypatch):
+    for number in ("01", "02"):
+        small["cells"][0]["source"] = f"# {number} · Small\n\n| time | 20 minutes |\n"
+        nb.write(small, tmp_path / f"{number}_small.ipynb")
+    (tmp_path / "README.md").write_text(f"{BEGIN}\n{END}\n", encoding="utf-8")
+    seconds = {"blank": 2.0, "solved": 3.0, "half": 4.0}
+    run = partial(nb.Run, {}, cpu_seconds=5.0, peak_mb=700.0, report={})
+    monkeypatch.setattr(
+        "minisd.course.__main__._run", lambda path, state: run(wall_seconds=seconds[state])
+    )
+    places = ["--notebooks", str(tmp_path), "--readme", str(tmp_path / "README.md")]
+    assert main(["table", *places]) == 0
+    lines = (tmp_path / "README.md").read_text(encoding="utf-8").splitlines()
+    assert lines[4] == "| [02 Small](notebooks/02_small.ipynb) | 20 | 13 | 5 | 700 |"
+    assert lines[5] == "" and lines[7:] == [END]
+    total = "All 2 by the clock: blank 4 s, solved 6 s, half 8 s, on "
+    assert re.fullmatch(re.escape(total) + r"\d+ cores\.", lines[6])
 
 
 def test_command_line_fills_a_notebook(small, tmp_path):

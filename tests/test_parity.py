@@ -2,13 +2,16 @@
 
 import json
 from pathlib import Path
+from unittest import mock
 
 import diffusers
 import pytest
 import torch
+import torch.nn.functional as F
 import transformers
 from oracles import assert_same_eps, randomize, relative_error
 
+from minisd.attention import scaled_dot_product_attention
 from minisd.sizes import SIZES
 from minisd.text_encoder import CLIPTextModel, TextConfig
 from minisd.unet import UNet2DConditionModel, UNetConfig
@@ -136,6 +139,21 @@ def test_text_encoder_equals_transformers(name, kind):
     with torch.no_grad():
         expected = theirs(ids).last_hidden_state
         assert relative_error(ours(ids), expected) <= 1e-5
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_attention_in_one_kernel_equals_attention_written_out(causal):
+    q, k, v = (torch.randn(2, 4, tokens, 8) for tokens in (5, 7, 7))
+    mask = torch.ones(5, 7, dtype=torch.bool).tril(2) if causal else None
+    kernel = mock.Mock(wraps=F.scaled_dot_product_attention)
+    with (
+        mock.patch.object(F, "scaled_dot_product_attention", kernel),
+        mock.patch.object(torch.Tensor, "is_cuda", True),  # all that the branch asks
+    ):
+        fused = scaled_dot_product_attention(q, k, v, mask)
+    written_out = scaled_dot_product_attention(q, k, v, mask)
+    assert kernel.call_count == 1
+    torch.testing.assert_close(fused, written_out, rtol=1e-5, atol=1e-6)
 
 
 REAL = {

@@ -59,6 +59,17 @@ def test_negative_prompt_takes_the_empty_prompts_place(pipe):
     assert (plain - other).abs().max() > 1e-3
 
 
+@pytest.mark.parametrize(("dtype", "bound"), [(torch.float16, 0.003), (torch.bfloat16, 0.03)])
+def test_half_precision_draws_nearly_the_same(pipe, tmp_path, dtype, bound):
+    pipe.save_pretrained(tmp_path / "model")
+    half = TextToImagePipeline.from_pretrained(tmp_path / "model", dtype=dtype)
+    options = {"num_inference_steps": 5, "output_type": "float"}
+    expected, drawn = (p(PROMPTS, generator=seeds(2), **options) for p in (pipe, half))
+    assert half.dtype == dtype and drawn.isfinite().all()
+    difference = (drawn - expected).abs().mean().item()  # pixels lie in [-1, 1]
+    assert difference < bound
+
+
 def test_pictures_decoded_in_turns_are_the_same(pipe, monkeypatch):
     latents = torch.randn(5, 4, 8, 10)
     together, decode, batches = pipe.decode(latents), pipe.vae.decode, []

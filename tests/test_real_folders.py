@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from dataclasses import replace
 
 import diffusers
 import pytest
@@ -14,7 +15,7 @@ from tiny import tiny_pipeline
 from minisd.checkpoint import CheckpointError, load_module
 from minisd.pipeline import TextToImagePipeline
 from minisd.schedule import NoiseSchedule
-from minisd.sizes import SIZES
+from minisd.sizes import SIZES, attention_at
 from minisd.text_encoder import CLIPTextModel, TextConfig
 from minisd.unet import UNet2DConditionModel, UNetConfig
 from minisd.vae import AutoencoderKL, VAEConfig
@@ -26,13 +27,25 @@ OURS = {
 }
 
 
-def their_part(part):
-    """A part of the size "tiny" as diffusers or transformers build it, every weight random."""
+TINY = SIZES["tiny"]
+LIKE = {
+    "SD 1.5": replace(TINY, schedule=NoiseSchedule()),
+    "SD 2": replace(
+        TINY, text=replace(TINY.text, hidden_act="gelu"),
+        unet=replace(TINY.unet, **attention_at(True, True), attention_head_dim=(2, 4),
+                     use_linear_projection=True),
+        schedule=NoiseSchedule(prediction_type="v_prediction"),
+    ),
+}  # fmt: skip
+
+
+def their_part(part, size=TINY):
+    """A part of a size as diffusers or transformers build it, every weight random."""
     if part == "text_encoder":
-        config = SIZES["tiny"].text.to_dict()
+        config = size.text.to_dict()
         return randomize(transformers.CLIPTextModel(transformers.CLIPTextConfig(**config)))
     their_class = {"unet": diffusers.UNet2DConditionModel, "vae": diffusers.AutoencoderKL}[part]
-    return randomize(their_class.from_config(getattr(SIZES["tiny"], part).to_dict()))
+    return randomize(their_class.from_config(getattr(size, part).to_dict()))
 
 
 def assert_loads(folder, part, expected):
@@ -162,20 +175,21 @@ def test_settings_that_would_draw_something_else_are_refused(tmp_path, part, key
         load_module(*OURS[part], path.parent)
 
 
+@pytest.mark.parametrize("like", LIKE)
 @pytest.mark.parametrize("variant", [None, "fp16"])
-def test_a_folder_that_diffusers_saved_draws_the_same_picture(tmp_path, variant):
+def test_a_folder_that_diffusers_saved_draws_the_same_picture(tmp_path, variant, like):
+    size = LIKE[like]
     tokens = tmp_path / "tokenizer"
     tiny_pipeline().tokenizer.save_pretrained(tokens)
-    text = SIZES["tiny"].text.to_dict()
     tokenizer = transformers.CLIPTokenizer.from_pretrained(tokens)
     text_encoder = transformers.CLIPTextModel(
-        transformers.CLIPTextConfig(**text | {"vocab_size": len(tokenizer)})
+        transformers.CLIPTextConfig(**size.text.to_dict() | {"vocab_size": len(tokenizer)})
     )
     theirs = diffusers.StableDiffusionPipeline(
-        unet=their_part("unet"), vae=their_part("vae"), text_encoder=randomize(text_encoder),
+        unet=their_part("unet", size), vae=their_part("vae"), text_encoder=randomize(text_encoder),
         tokenizer=tokenizer, scheduler=diffusers.DDIMScheduler(
-            beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, steps_offset=1,
-            clip_sample=False, set_alpha_to_one=False,
+            beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, clip_sample=False,
+            set_alpha_to_one=False, steps_offset=1, prediction_type=size.schedule.prediction_type,
         ),
         safety_checker=None, feature_extractor=None, requires_safety_checker=False,
     )  # fmt: skip

@@ -1,6 +1,7 @@
 """The noise: against diffusers, against Bayes' rule by brute force, and by its own laws."""
 
 import json
+import re
 
 import diffusers
 import pytest
@@ -151,7 +152,9 @@ def test_clipping_touches_the_picture_only():
 
 @pytest.mark.parametrize("class_name", READABLE)
 def test_silent_files_mean_what_diffusers_assumes(tmp_path, class_name):
-    getattr(diffusers, class_name)().save_config(tmp_path)  # every key written out
+    # Every key is written out; of PNDM's two kinds minisd has the one of Stable Diffusion's file.
+    options = {"skip_prk_steps": True} if class_name == "PNDMScheduler" else {}
+    getattr(diffusers, class_name)(**options).save_config(tmp_path)
     full = NoiseSchedule.from_json(tmp_path / "scheduler_config.json")
     bare = tmp_path / "bare.json"
     bare.write_text(json.dumps({"_class_name": class_name}))
@@ -192,13 +195,40 @@ def test_bad_settings_are_refused_at_once(bad, words):
     [
         ("[1, 2]", "should hold one JSON object"),
         ("{broken", "should hold one JSON object"),
-        ('{"trained_betas": [0.1, 0.2]}', "trained_betas, which minisd does not support"),
+        ('{"trained_betas": [0.1, 0.2]}', r"trained_betas to \[0.1, 0.2\]; minisd only knows None"),
     ],
 )
 def test_bad_files_are_refused(tmp_path, text, words):
     (tmp_path / "c.json").write_text(text)
     with pytest.raises(ValueError, match=words):
         NoiseSchedule.from_json(tmp_path / "c.json")
+
+
+@pytest.mark.parametrize(
+    "class_name, setting, known",
+    [
+        ("PNDMScheduler", {"skip_prk_steps": False}, True),
+        ("DDIMScheduler", {"thresholding": True}, False),
+        ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}, "dpmsolver++"),
+        ("DPMSolverMultistepScheduler", {"solver_order": 3}, 2),
+        ("DPMSolverMultistepScheduler", {"solver_type": "heun"}, "midpoint"),
+        ("DPMSolverMultistepScheduler", {"final_sigmas_type": "sigma_min"}, "zero"),
+        ("DPMSolverMultistepScheduler", {"lambda_min_clipped": -5.1}, float("-inf")),
+        ("DPMSolverMultistepScheduler", {"use_lu_lambdas": True}, False),
+        ("EulerDiscreteScheduler", {"sigma_min": 0.0}, None),
+        ("EulerDiscreteScheduler", {"sigma_max": 80.0}, None),
+        ("EulerDiscreteScheduler", {"timestep_type": "continuous"}, "discrete"),
+        ("EulerDiscreteScheduler", {"interpolation_type": "log_linear"}, "linear"),
+        ("FlowMatchEulerDiscreteScheduler", {"stochastic_sampling": True}, False),
+    ],
+)
+def test_another_trajectory_than_minisds_is_refused(tmp_path, class_name, setting, known):
+    getattr(diffusers, class_name)(**setting).save_config(tmp_path)
+    ((key, value),) = setting.items()
+    words = f"sets {key} to {value!r}; minisd only knows {known!r}."
+    with pytest.raises(ValueError, match=re.escape(words)) as caught:
+        NoiseSchedule.from_json(tmp_path / "scheduler_config.json")
+    assert "\n" not in str(caught.value)
 
 
 def test_a_schedule_cannot_change_and_knows_its_device():

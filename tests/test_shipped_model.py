@@ -1,5 +1,6 @@
 """The shipped model is what its card says: small, loadable by others, and obedient."""
 
+import csv
 import json
 
 import diffusers
@@ -7,11 +8,19 @@ import pytest
 import torch
 from oracles import relative_error
 
+from minisd.course.fingerprint import fingerprint
 from minisd.evaluate import quick_scores
 from minisd.pipeline import WEIGHTS, TextToImagePipeline
 
 FOLDER = WEIGHTS / "shapes32"
 PROMPTS = ["a large green circle left of a small purple square", "three yellow hearts"]
+DATASETS = WEIGHTS.parents[1] / "datasets"
+MEASURED = {  # by which command of the course
+    "order": "order/scores.json",
+    "tables": "text_to_image.json",
+    "sampler_chart": "samplers/chart.json",
+    "pipeline_clinic": "pipeline_clinic",
+}
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +63,19 @@ def test_card_and_readme_repeat_the_stored_scores():
             for name, category in stored[split]["categories"].items():
                 assert f"{category['score']:.3f}" in text, name
         assert f"{stored['vae_ceiling']:.3f}" in text
+
+
+def weights_in(path):
+    """The fingerprints of models in a committed file of measurements, or in a folder's table."""
+    if path.is_dir():
+        with open(path / "scores.csv", newline="") as file:
+            return {row.get("weights") for row in csv.DictReader(file)}
+    return {json.loads(path.read_text()).get("weights")}
+
+
+@pytest.mark.parametrize("command", MEASURED)
+def test_what_was_measured_is_of_the_shipped_weights(command):
+    file = MEASURED[command]
+    assert weights_in(DATASETS / file) == {fingerprint("shapes32")}, (
+        f"the shipped model is another: python -m minisd.course.{command} datasets/{file}"
+    )

@@ -24,6 +24,7 @@ from minisd.training import (
     denoising_loss,
     draw_timesteps,
     drop_captions,
+    fastest_dtype,
     fit,
     learning_rate_factor,
     step_generator,
@@ -383,3 +384,18 @@ def test_a_loss_that_is_not_a_number_ends_the_run_and_keeps_the_last_good_state(
     saved = load_state(tmp_path / "e" / "unet.pt")["state"]
     assert saved["step"] == 12
     assert all(t.isfinite().all() for t in saved["modules"].values())
+
+
+def test_too_few_minutes_are_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(ValueError, match="takes about 1 seconds: give more than 0.01 minutes"):
+        train("tiny", tmp_path / "h", minutes=0.01)
+    assert not (tmp_path / "h").exists()
+
+
+@pytest.mark.parametrize(("real", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_an_old_gpu_that_only_imitates_bfloat16_trains_in_float32(monkeypatch, real, dtype):
+    def is_supported(including_emulation=True):
+        return including_emulation or real
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", is_supported)
+    assert fastest_dtype("cuda") == dtype

@@ -1,6 +1,7 @@
 """Keep the course's notebooks: run and save them, fill in answers, measure what they cost."""
 
 import argparse
+import os
 import re
 import sys
 from pathlib import Path
@@ -62,8 +63,8 @@ def _parser():
         help="measure every notebook and write the README's table",
         description="Run every notebook in each state and write a table with minutes, points, CPU "
         f"seconds and peak memory between the lines '{BEGIN}' and '{END}' of the README. CPU "
-        "seconds are those of all cores together, in the costliest state. Measure on an idle "
-        "machine.",
+        "seconds are those of all cores together, in the costliest state; under the table stands "
+        "how long all take by the clock, one after another. Measure on an idle machine.",
     )
     table.add_argument("--notebooks", type=Path, default=Path("notebooks"), metavar="FOLDER")
     table.add_argument("--readme", type=Path, default=Path("README.md"), metavar="FILE")
@@ -105,11 +106,13 @@ def _state(options):
 
 
 def minutes_of(title_cell):
-    """The minutes that a title cell promises; None where it says nothing."""
-    time = re.search(r"\|\s*time\s*\|\s*(?:about )?(\d+)(½?) (minute|hour)", title_cell)
+    """The minutes that a title cell promises; None where it says nothing, or more than is read."""
+    amount = r"(\d+)(½?) (minute|hour)s?( and a half)?\s*[,;:|]"
+    time = re.search(rf"\|\s*time\s*\|\s*(?:about )?{amount}", title_cell)
     if time is None:
         return None
-    return round((int(time[1]) + len(time[2]) / 2) * {"minute": 1, "hour": 60}[time[3]])
+    number = int(time[1]) + (0.5 if time[2] or time[4] else 0)
+    return round(number * {"minute": 1, "hour": 60}[time[3]])
 
 
 def table_row(path, runs):
@@ -148,7 +151,9 @@ def _table(options):
         rows.append(table_row(path, list(runs.values())))
         for state, run in runs.items():
             seconds[state] += run.wall_seconds
-    print("all:", ", ".join(f"{state} {total:.0f} s" for state, total in seconds.items()))
+    together = ", ".join(f"{state} {total:.0f} s" for state, total in seconds.items())
+    rows += ["", f"All {len(paths)} by the clock: {together}, on {os.cpu_count()} cores."]
+    print(rows[-1])
     if options.dry_run:
         print("\n".join(rows))
         return 0

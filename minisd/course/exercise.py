@@ -32,7 +32,7 @@ class Exercise:
     laws: tuple[Callable, ...]  # in the order of teaching
     mistakes: tuple[Callable, ...]
     run: Callable = call  # run(answer, *arguments) -> what is compared: tensors, numbers, or both
-    forbidden: tuple[str, ...] = ()  # names of torch functions that would do the work themselves
+    forbidden: tuple[str, ...] = ()  # who would do the work: torch's "normal", "minisd.make_betas"
     needs_gradient: bool = True  # gradients must flow wherever the reference lets them flow
     rtol: float = 1e-4
     atol: float = 1e-5

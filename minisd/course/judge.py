@@ -1,10 +1,13 @@
 """Judge an answer: say the one thing that helps most, in a fixed order of speech.
 
 Not attempted; no end; nothing but exceptions; nothing returned; a named mistake; a mistake of the
-universal bank; an exception in one case; another kind or shape; a broken law; another value;
-borrowed; right. A named mistake is told only if the answer does just what the mistake does in
-every case, to the last element: that is the surest knowledge there is, so it speaks early.
+universal bank; an exception in one case; another kind or shape; a broken law; another value (nan,
+or where the values lie); borrowed; right. A named mistake is told only if the answer does just
+what the mistake does in every case, to the last element: that is the surest knowledge there is, so
+it speaks early.
 """
+
+import torch
 
 from . import watch
 from .borrowed import borrowed_from
@@ -206,14 +209,25 @@ def _range(sight):
 
 
 def _value(sight):
-    for label, (_, place, received), _, _ in _differences(sight):
+    for label, (_, place, received), result, expected in _differences(sight):
         where = f" at {place.rstrip(', ')}" if place else ""
         return _wrong(
             "other value",
-            f"It keeps every law that is tested here, and still differs. Case {label!r}{where}: "
-            f"received {received}.",
+            "It keeps every law that is tested here, and still differs. "
+            f"{_other_range(result, expected)}Case {label!r}{where}: received {received}.",
         )
     return None
+
+
+def _other_range(result, expected) -> str:
+    """A sentence where the values clearly lie elsewhere; of a few, it would give them away."""
+    for mine, theirs in zip(tensors_in(result), tensors_in(expected)):
+        if mine.shape == theirs.shape and theirs.numel() >= 8 and not theirs.is_complex():
+            ends = [torch.stack(x.double().aminmax()) for x in (mine, theirs)]
+            if (ends[0] - ends[1]).abs().max() > ends[1].diff() / 4:
+                lie, should = ("[{:.3g}, {:.3g}]".format(*pair.tolist()) for pair in ends)
+                return f"Your values lie in {lie}, expected {should}. "
+    return ""
 
 
 def _borrowed(sight):

@@ -29,6 +29,7 @@ from ..training import (
     step_generator,
 )
 from ..world import COLORS, captions, compositions, parse, prompts, render
+from .fingerprint import fingerprint
 
 STEPS, BATCH, LEARNING_RATE, PICTURES = 100, 32, 5e-4, 12_288
 SETTINGS = {"seed": 0, "steps": 20, "guidance": 4.0, "sampler": "ddim"}
@@ -98,11 +99,14 @@ def judge_pairs(images, pairs):
     return own, other
 
 
-def draw_pairs(pipe, pairs, seed=0):
-    """Draw both prompts of each pair from one noise. -> uint8 (2, P, H, W, 3)"""
+def draw_pairs(pipe, pairs, seed=0, twin_seed=None):
+    """Draw both prompts of each pair: from one noise, or the twins from another, of `twin_seed`.
+
+    -> uint8 (2, P, H, W, 3)
+    """
     images = []
-    for side in (0, 1):
-        noise = [torch.Generator().manual_seed(seed + n) for n in range(len(pairs))]
+    for side, first in enumerate((seed, seed if twin_seed is None else twin_seed)):
+        noise = [torch.Generator().manual_seed(first + n) for n in range(len(pairs))]
         images.append(pipe([pair[side] for pair in pairs], generator=noise))
     return torch.stack(images)
 
@@ -136,11 +140,15 @@ def fine_tune(pipe, encoder, num_steps, batch_size, seed=0):
 
 
 def scores(pipe, num_prompts):
-    """Shares of pictures: of one colored object, and of two, as asked or as the twin asks."""
+    """Shares of pictures: of one colored object, and of two, as asked or as the twin asks.
+
+    Prompt and twin get different noise: from one noise an encoder without order draws both the same
+    picture, and the last two shares would be equal whatever it draws.
+    """
     single = prompts("seen")["colors"][:num_prompts]
     images = draw(pipe, single, 1, 64, None, **SETTINGS)
     pairs = attribution_pairs(num_prompts)
-    own, other = judge_pairs(draw_pairs(pipe, pairs), pairs)
+    own, other = judge_pairs(draw_pairs(pipe, pairs, twin_seed=1000), pairs)
     return {
         "one object": obedience(images, single).mean().item(),
         "two objects, as asked": own.mean().item(),
@@ -160,7 +168,8 @@ def main():
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
     pipe = TextToImagePipeline.from_pretrained(arguments.model, device=arguments.device)
-    result = {"steps": arguments.steps, "batch": arguments.batch, "arms": {}}
+    result = {"weights": fingerprint(arguments.model), "steps": arguments.steps}
+    result |= {"batch": arguments.batch, "arms": {}}
     for name, order in ARMS.items():
         start = time.perf_counter()
         encoder = OrderTextModel(pipe.text_encoder, **order)

@@ -82,6 +82,11 @@ def encoder_layer(mine):
 
     class EncoderLayer(mine):
         def __init__(self, config):
+            if config.hidden_act != "quick_gelu":
+                raise ValueError(
+                    "06.EncoderLayer is built with quick_gelu and cannot stand in a text encoder "
+                    f"whose hidden_act is {config.hidden_act!r}."
+                )
             widths = config.hidden_size, config.num_attention_heads, config.intermediate_size
             super().__init__(*widths)
 
@@ -101,13 +106,14 @@ def sampler_of(mine):
     ):  # fmt: skip
         timesteps = timestep_grid(schedule, num_inference_steps)
         stride = schedule.num_train_timesteps // num_inference_steps
+        end = -1 if schedule.set_alpha_to_one else 0  # SD itself ends at alpha_bar[0]
         table = schedule.alphas_cumprod.to(latents.device)
         levels = signal_and_noise(schedule, timesteps)[1:]
         for t, level in zip(timesteps, levels):
             alpha_bar, output = schedule.alpha_bar(t), denoise(latents, t)
             x0, _ = schedule.x0_and_epsilon(latents, output, alpha_bar, prediction_type)
             noise = torch.zeros_like(latents)
-            latents = mine(latents, x0, t, max(t - stride, -1), table, 0.0, noise)
+            latents = mine(latents, x0, t, max(t - stride, end), table, 0.0, noise)
             yield Step(t, latents, x0, level)
 
     return ddim

@@ -33,6 +33,7 @@ from ..vae import Decoder
 from ..world import prompts as fixed_prompts
 from ..world import render
 from .bank.n09_text_to_image.patients import PATIENTS
+from .fingerprint import fingerprint
 
 DECODER_STEPS, PROMPTS = 120, 21  # a healthy decoder takes thousands; prompts scored a patient
 DRAWN = (  # four pictures each
@@ -187,7 +188,7 @@ def scores(pipe, guidance, num_prompts):
 
 
 def examine(name, pipe, patient, folder, num_prompts, decoder_steps):
-    """Write one patient's pictures; return its row of scores.csv."""
+    """Write one patient's pictures; return its scores."""
     ill = patient.spoil(pipe, decoder_steps)
     for experiment, (images, columns) in experiments(ill, patient.guidance).items():
         path = folder / f"{name} {experiment}.png".replace(" ", "-")
@@ -195,7 +196,7 @@ def examine(name, pipe, patient, folder, num_prompts, decoder_steps):
             picture = Image.fromarray(plot.tile(images, columns, gap=1))
             picture.save(temporary, format="png", optimize=True)
             flush(temporary)
-    return {"run": name} | scores(ill, patient.guidance, num_prompts)
+    return scores(ill, patient.guidance, num_prompts)
 
 
 def main():
@@ -212,20 +213,22 @@ def main():
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
     pipe = TextToImagePipeline.from_pretrained(options.model, device=options.device)
+    weights = fingerprint(options.model)
     table, rows = options.folder / "scores.csv", {}
     if table.exists():
         with open(table, newline="", encoding="utf-8") as file:
             rows = {row["run"]: row for row in csv.DictReader(file)}
     for name in options.only:
         start = time.process_time()
-        row = examine(
+        shares = examine(
             name, pipe, RUNS[name], options.folder, options.prompts, options.decoder_steps
         )
-        rows[name] = {key: v if key == "run" else f"{v:.3f}" for key, v in row.items()}
+        rows[name] = {"run": name, "weights": weights}
+        rows[name] |= {category: f"{share:.3f}" for category, share in shares.items()}
         print(f"{name}: {time.process_time() - start:.0f} CPU seconds", flush=True)
         ordered = [rows[run] for run in RUNS if run in rows]
         with writing(table) as temporary, open(temporary, "w", newline="") as file:
-            writer = csv.DictWriter(file, [*ordered[0]])
+            writer = csv.DictWriter(file, [*rows[name]])
             writer.writeheader()
             writer.writerows(ordered)
 

@@ -32,6 +32,7 @@ from .bank.n08_guidance_and_samplers.dpm_solver_pp_2m import dpm_solver_pp_2m
 from .bank.n08_guidance_and_samplers.euler import euler
 from .bank.n08_guidance_and_samplers.heun import heun
 from .bank.n08_guidance_and_samplers.mixture import karras
+from .fingerprint import fingerprint
 
 SEED, GUIDANCE, BATCH = 0, 4.0, 64
 SIGMA_MAX = 25.0  # hardly anything is left of a picture there: a six-hundredth of the variance
@@ -165,7 +166,7 @@ def main():
     device = "cuda" if torch.cuda.is_available() else "cpu"
     pipe = TextToImagePipeline.from_pretrained(arguments.model, device=device)
     start = time.process_time()
-    chart = measure(pipe, arguments.prompts)
+    chart = {"weights": fingerprint(arguments.model)} | measure(pipe, arguments.prompts)
     arguments.file.parent.mkdir(parents=True, exist_ok=True)
     with writing(arguments.file) as temporary:
         Path(temporary).write_text(json.dumps(chart, indent=1) + "\n", encoding="utf-8")

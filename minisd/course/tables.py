@@ -25,6 +25,7 @@ from ..truth import true_scenes
 from ..world import parse, render
 from ..world import prompts as fixed_prompts
 from ..world.checker import read
+from .fingerprint import fingerprint
 
 SCALES = (0.0, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 12.0, 30.0)
 FEW = (25, 50, 100, 200, 400)  # pictures in a set
@@ -191,7 +192,8 @@ def main():
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
     pipe = TextToImagePipeline.from_pretrained(options.model, device=options.device)
-    result = measure(pipe, Path(options.model).name, options.prompts, options.drawn)
+    result = {"weights": fingerprint(options.model)}
+    result |= measure(pipe, Path(options.model).name, options.prompts, options.drawn)
     with writing(options.file) as temporary:
         temporary.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 

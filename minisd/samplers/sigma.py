@@ -102,6 +102,7 @@ def heun(
     """Sample by Euler's step, a look at where it leads, and the mean of both slopes.
 
     Karras et al. 2022, Algorithm 1: n steps ask the network 2n - 1 times, as the last is Euler's.
+    diffusers' Heun has no switch for zero terminal SNR: the clamp of pure noise is Euler's.
     (B, ...) -> yields one `Step` a timestep. Draws no noise: `generator` is not used.
     """
     grid = timestep_grid(schedule, num_inference_steps, fractional=True)

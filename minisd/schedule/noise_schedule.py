@@ -1,6 +1,7 @@
 """One frozen record of how a model was noised in training, in diffusers' own words."""
 
 import json
+import math
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -36,10 +37,16 @@ _SILENT_IN = {
     "DPMSolverMultistepScheduler": {"timestep_spacing": "linspace"},
     "FlowMatchEulerDiscreteScheduler": {"prediction_type": "flow_prediction"},
 }  # fmt: skip
-_UNSUPPORTED = (
-    "trained_betas", "thresholding", "use_exponential_sigmas", "use_beta_sigmas", "use_lu_lambdas",
-    "use_flow_sigmas", "use_dynamic_shifting", "shift_terminal", "invert_sigmas",
-)  # fmt: skip
+# Settings of diffusers that lead the samplers elsewhere: only these values are built here.
+_FIXED = {
+    "trained_betas": None, "sigma_min": None, "sigma_max": None, "shift_terminal": None,
+    "thresholding": False, "use_exponential_sigmas": False, "use_beta_sigmas": False,
+    "use_lu_lambdas": False, "use_flow_sigmas": False, "use_dynamic_shifting": False,
+    "invert_sigmas": False, "stochastic_sampling": False, "skip_prk_steps": True,
+    "algorithm_type": "dpmsolver++", "solver_order": 2, "solver_type": "midpoint",
+    "final_sigmas_type": "zero", "lambda_min_clipped": -math.inf, "timestep_type": "discrete",
+    "interpolation_type": "linear",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -136,10 +143,12 @@ class NoiseSchedule:
             raise ValueError(
                 f"{path} should hold one JSON object, but it does not: {error}"
             ) from None
-        for key in _UNSUPPORTED:
-            if config.get(key):
-                raise ValueError(f"{path} sets {key}, which minisd does not support.")
         config = {key: value for key, value in config.items() if value is not None}
+        for key, value in _FIXED.items():
+            if config.get(key, value) != value:
+                raise ValueError(
+                    f"{path} sets {key} to {config[key]!r}; minisd only knows {value!r}."
+                )
         class_name = config.get("_class_name", cls.class_name)
         config = {**_SILENT, **_SILENT_IN.get(class_name, {}), **config, "class_name": class_name}
         known = {field.name for field in fields(cls) if field.name != "device"}

@@ -22,6 +22,7 @@ from minisd.course.bank.n08_guidance_and_samplers.roads import (
     noisy_step,
 )
 from minisd.samplers import guide
+from minisd.samplers.flow import shift_sigmas
 from minisd.samplers.steps import start_from
 from minisd.schedule import add_noise
 
@@ -199,6 +200,12 @@ def straight_line(draw):
     return {**symbols, r"\epsilon": epsilon}, {"x_s": place}
 
 
+def shifted_time(draw):
+    """A time, moved toward the noise."""
+    s, k = draw.share(6), float(draw.share(low=1.5, high=4.0))
+    return {"s": s, "k": k}, {"s_k": shift_sigmas(s, k)}
+
+
 FORMULAS = {
     "8.1": guided,
     "8.2": rescaled,
@@ -215,4 +222,5 @@ FORMULAS = {
     "8.13": order,
     "8.14": karras_levels,
     "8.15": straight_line,
+    "8.16": shifted_time,
 }

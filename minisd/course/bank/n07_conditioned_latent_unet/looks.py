@@ -45,7 +45,7 @@ def read_json(path):
 
 def band_of(runs, name="right captions"):
     """Steps, and between which losses the runs lie there, a little wider. -> three lists"""
-    steps = runs["0"]["step"]
+    steps = next(iter(runs.values()))["step"]
     columns = [*zip(*(run[name] for run in runs.values()))]
     low = [min(column) * (1 - LOOSE) for column in columns]
     return steps, low, [max(column) * (1 + LOOSE) for column in columns]

@@ -25,7 +25,7 @@ def read_scores(folder):
     """{run: {category: share}} from a folder's scores.csv, the ceiling among them."""
     with open(Path(folder) / "scores.csv", newline="", encoding="utf-8") as file:
         return {
-            row.pop("run"): {name: float(value) for name, value in row.items()}
+            row.pop("run"): {name: float(row[name]) for name in row if name != "weights"}
             for row in csv.DictReader(file)
         }
 
