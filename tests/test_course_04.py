@@ -9,8 +9,10 @@ import pytest
 import safetensors.torch
 import torch
 from matplotlib.image import imread
+from test_notebooks import NOTEBOOKS
 
 from minisd.course import clinic
+from minisd.course import notebooks as nb
 from minisd.course.bank.n04_unet import patients, ward
 
 CLINIC = Path(__file__).parents[1] / "datasets" / "clinic"
@@ -122,3 +124,14 @@ def test_every_run_is_stored(run):
 def test_the_healthy_network_and_its_milestones_are_stored():
     assert weights_in(CLINIC).conv_out.weight.isfinite().all()
     assert imread(CLINIC / "milestones.png").ndim == 3
+
+
+def test_the_notebook_also_runs_with_loaded_weights():
+    """TRAIN = False, the other way of the switch; all states of test_notebooks train."""
+    notebook = nb.read(NOTEBOOKS[4])
+    (cell,) = [cell for cell in notebook["cells"] if cell["id"] == "loss-and-draw"]
+    source = "".join(cell["source"])
+    assert "TRAIN, num_steps = True, 1000" in source
+    cell["source"] = source.replace("TRAIN, num_steps = True", "TRAIN, num_steps = False")
+    run = nb.execute(notebook, NOTEBOOKS[4].parent).notebook
+    assert not any("on track" in str(cell.get("outputs")) for cell in run["cells"])
