@@ -30,7 +30,7 @@ from minisd.training import (
     step_generator,
     vae_loss,
 )
-from minisd.world import contains_held_out, sample_scenes
+from minisd.world import FULL, contains_held_out, sample_scenes
 
 
 def quadratic(state):
@@ -292,6 +292,27 @@ def test_the_denoiser_goes_on_from_the_lessons(tmp_path, monkeypatch):
     assert saved["step"] == plan["text_steps"] == 4
     name = "text_encoder.embeddings.token_embedding.weight"
     assert torch.equal(seen["after"], saved["averages"][name])
+
+
+def test_the_lessons_hear_full_captions_only(tmp_path, monkeypatch):
+    """With brief ones among them the order of words was not learned."""
+    full, heard = [], []
+    say, lesson = recipes.training_captions, runs.sketch_loss
+
+    def watch_saying(scenes, tokenizer, count, seed, mentions=None):
+        ids = say(scenes, tokenizer, count, seed, mentions)
+        if mentions == FULL:
+            full.extend(map(tuple, ids.flatten(0, 1).tolist()))
+        return ids
+
+    def watch_lesson(sketch, text_encoder, latents, ids):
+        heard.extend(map(tuple, ids.tolist()))
+        return lesson(sketch, text_encoder, latents, ids)
+
+    monkeypatch.setattr(recipes, "training_captions", watch_saying)
+    monkeypatch.setattr(runs, "sketch_loss", watch_lesson)
+    train("tiny", tmp_path / "i", steps=4)
+    assert heard and set(heard) <= set(full)
 
 
 def test_levels_are_drawn_everywhere_and_most_around_the_middle():
